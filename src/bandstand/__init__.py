@@ -1,0 +1,1 @@
+"""A contextual-bandit ranking server with its own experiment platform."""

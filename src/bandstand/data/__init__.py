@@ -1,0 +1,16 @@
+"""Where the data that ships with the package lies; what it holds is said by the README.md in each folder."""
+
+from importlib import resources
+from pathlib import Path
+
+from bandstand.errors import UnknownError
+
+
+def path(name: str) -> Path:
+    """The shipped file or folder with this name, `/` between its parts: `path("obd/random/men/men.csv.gz")`."""
+    here = Path(str(resources.files(__name__)))
+    found = here / name
+    if not found.exists():
+        known = ", ".join(sorted(folder.name for folder in here.iterdir() if (folder / "LICENSE").exists()))
+        raise UnknownError(f"data '{name}' does not ship with the package; known folders: {known}", field="name")
+    return found
