@@ -47,6 +47,6 @@ def test_each_folder_says_where_its_data_comes_from_and_under_which_licence(fold
     assert data.path(f"{folder}/LICENSE").stat().st_size > 500
 
 
-def test_data_that_does_not_ship_is_refused_with_the_known_folders() -> None:
-    with pytest.raises(UnknownError, match=r"data 'films' does not ship .* known folders: catalog, obd"):
+def test_data_that_does_not_ship_is_refused_with_what_is_known() -> None:
+    with pytest.raises(UnknownError, match=r"data 'films' does not ship .* known: catalog, obd"):
         data.path("films")

@@ -7,10 +7,10 @@ from bandstand.errors import UnknownError
 
 
 def path(name: str) -> Path:
-    """The shipped file or folder with this name, `/` between its parts: `path("obd/random/men/men.csv.gz")`."""
+    """The shipped file or folder with this name, for example `obd/random/men/men.csv.gz`."""
     here = Path(str(resources.files(__name__)))
     found = here / name
     if not found.exists():
-        known = ", ".join(sorted(folder.name for folder in here.iterdir() if (folder / "LICENSE").exists()))
-        raise UnknownError(f"data '{name}' does not ship with the package; known folders: {known}", field="name")
+        known = ", ".join(sorted(licence.parent.name for licence in here.glob("*/LICENSE")))
+        raise UnknownError(f"data '{name}' does not ship with the package; known: {known}", field="name")
     return found
