@@ -1,0 +1,88 @@
+"""Candidate generators: what each one is asked, what it answers, and what the log tells it."""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bandstand.events import ItemPut
+
+Rows = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+NOBODY = -1  # in `because`: no single item brought this candidate
+
+
+class Ask(NamedTuple):
+    """One request, as a generator sees it.
+
+    `history` holds the catalogue rows that this user or session touched, newest first, each once, and
+    `weights` how much each still counts (at most 1, falling with age); for a page about one item, that item
+    leads the history. `allowed` masks the rows that may be proposed; `decision` keys chance.
+    """
+
+    decision: str
+    now: float
+    history: Rows
+    weights: Scores
+    allowed: Mask
+    limit: int
+
+
+class Proposals(NamedTuple):
+    """Rows, best first, without repeats; their scores, falling, finite and above or at 0; and for each the
+    row of the history that brought it, or NOBODY."""
+
+    rows: Rows
+    scores: Scores
+    because: Rows
+
+
+class Touch(NamedTuple):
+    """Somebody liked something: a reward or an interaction above 0 on `row`. `before` holds the rows that the
+    same user or session had touched until then, newest first."""
+
+    row: int
+    at: float
+    before: Sequence[int]
+
+
+class Generator(Protocol):
+    """Proposes items.
+
+    Everything it knows comes from `put`, `removed` and `touched`, called in log order; `propose` changes
+    nothing and is a function of that and of the question. Its state is a msgspec.Struct of plain data and
+    NumPy arrays, so that it can be written down and read back.
+    """
+
+    name: ClassVar[str]
+
+    def put(self, row: int, item: ItemPut) -> None:
+        """The item in this row is new or has changed."""
+        ...
+
+    def removed(self, row: int) -> None: ...
+
+    def touched(self, touch: Touch) -> None: ...
+
+    def propose(self, ask: Ask) -> Proposals:
+        """At most `ask.limit` allowed rows; fewer, or none, where it has nothing to say."""
+        ...
+
+
+def best(scores: Scores, allowed: Mask, limit: int) -> Rows:
+    """The allowed rows with the highest scores above 0, best first; ties go to the lower row."""
+    masked = np.where(allowed, scores, 0.0)
+    found = int(np.count_nonzero(masked > 0))
+    keep = min(limit, found)
+    if keep == 0:
+        return np.zeros(0, np.int64)
+    if keep < len(masked):
+        edge = np.partition(masked, len(masked) - keep)[len(masked) - keep]
+        rows = np.flatnonzero(masked >= edge)
+    else:
+        rows = np.arange(len(masked))
+    order = np.lexsort((rows, -masked[rows]))[:keep]
+    return rows[order].astype(np.int64)

@@ -1,0 +1,133 @@
+"""What can be shown: items as rows of arrays, hashed once when they change."""
+
+from collections.abc import Iterable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bandstand.events import ItemPut, ItemRemoved
+from bandstand.features import hashed, item_features, text
+
+# A server may still decide from a version that the log has replaced; it lags by seconds, never by this long.
+SUPERSEDED_KEPT_S = 3600.0
+
+
+class Known(msgspec.Struct, frozen=True):
+    """An item as of the log position `version`; `learnable` is its features as the learner reads them."""
+
+    version: int
+    put: ItemPut
+    learnable: str
+
+
+class Superseded(msgspec.Struct, frozen=True):
+    """What a learner still needs of a version that was replaced at `until`."""
+
+    learnable: str
+    until: float
+
+
+class Catalogue(msgspec.Struct):
+    """Items by row. A row, once given to an id, is that id's for ever; a removed item's row is unavailable.
+
+    `places` and `values` hold each row's hashed features, padded with value 0; `showable` and `expires` say what may
+    be shown when.
+    """
+
+    ids: list[str] = []
+    rows: dict[str, int] = {}
+    known: dict[int, Known] = {}
+    tagged: dict[str, set[int]] = {}
+    showable: npt.NDArray[np.bool_] = msgspec.field(default_factory=lambda: np.zeros(0, np.bool_))
+    expires: npt.NDArray[np.float64] = msgspec.field(default_factory=lambda: np.zeros(0))
+    places: npt.NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros((0, 8), np.uint32))
+    values: npt.NDArray[np.float32] = msgspec.field(default_factory=lambda: np.zeros((0, 8), np.float32))
+    superseded: dict[int, dict[int, Superseded]] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def row(self, item: str) -> int:
+        """The row of this id, given to it now if it is new: behaviour may be known before the item is."""
+        row = self.rows.get(item)
+        if row is None:
+            row = self.rows[item] = len(self.ids)
+            self.ids.append(item)
+            self._reserve(row + 1)
+        return row
+
+    def put(self, put: ItemPut, *, version: int, at: float) -> int:
+        row = self.row(put.item)
+        self._retire(row, at)
+        features = item_features(put.item, put.features, put.tags)
+        places, values = hashed("i", features)
+        self._widen(len(places))
+        self.places[row, : len(places)] = places
+        self.values[row] = 0
+        self.values[row, : len(values)] = values
+        self.showable[row] = put.available
+        self.expires[row] = np.inf if put.expires is None else put.expires
+        self.known[row] = Known(version, put, text("i", features))
+        for tag in put.tags:
+            self.tagged.setdefault(tag, set()).add(row)
+        return row
+
+    def remove(self, fact: ItemRemoved, *, at: float) -> None:
+        row = self.rows.get(fact.item)
+        if row is not None:
+            self._retire(row, at)
+            self.known.pop(row, None)
+            self.showable[row] = False
+
+    def allowed(self, now: float) -> npt.NDArray[np.bool_]:
+        """A fresh mask over the rows of what may be shown at `now`."""
+        n = len(self.ids)
+        mask: npt.NDArray[np.bool_] = self.showable[:n] & (self.expires[:n] > now)
+        return mask
+
+    def with_tags(self, tags: Iterable[str]) -> set[int]:
+        """The rows that carry every one of `tags`."""
+        found = [self.tagged.get(tag, set()) for tag in tags]
+        return set.intersection(*found) if found else set(range(len(self.ids)))
+
+    def learnable(self, item: str, version: int) -> str | None:
+        """The features of that version as the learner reads them, or None where it is not held any more."""
+        row = self.rows.get(item, -1)
+        known = self.known.get(row)
+        if known is not None and known.version == version:
+            return known.learnable
+        old = self.superseded.get(row, {}).get(version)
+        return None if old is None else old.learnable
+
+    def title(self, row: int) -> str:
+        """What to call the item when talking to a person."""
+        known = self.known.get(row)
+        title = known.put.features.get("title") if known else None
+        return title if isinstance(title, str) else self.ids[row]
+
+    def _retire(self, row: int, at: float) -> None:
+        """Keep the version that is about to go, for decisions already made from it; forget those long gone."""
+        known = self.known.get(row)
+        if known is None:
+            return
+        for tag in known.put.tags:
+            self.tagged[tag].discard(row)
+        old = {v: held for v, held in self.superseded.get(row, {}).items() if held.until > at - SUPERSEDED_KEPT_S}
+        old[known.version] = Superseded(known.learnable, at)
+        self.superseded[row] = old
+
+    def _reserve(self, rows: int) -> None:
+        have = len(self.showable)
+        if rows > have:
+            more = max(rows, 2 * have, 64) - have
+            self.showable = np.pad(self.showable, (0, more))
+            self.expires = np.pad(self.expires, (0, more), constant_values=np.inf)
+            self.places = np.pad(self.places, ((0, more), (0, 0)))
+            self.values = np.pad(self.values, ((0, more), (0, 0)))
+
+    def _widen(self, width: int) -> None:
+        more = width - self.places.shape[1]
+        if more > 0:
+            self.places = np.pad(self.places, ((0, 0), (0, more)))
+            self.values = np.pad(self.values, ((0, 0), (0, more)))

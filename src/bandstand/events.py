@@ -1,0 +1,271 @@
+"""The facts: everything that can happen, as one closed set of frozen structs, and how they are written down."""
+
+from typing import NamedTuple
+
+import msgspec
+
+Scalar = str | bool | int | float
+Feature = Scalar | list[str | float]
+Features = dict[str, Feature]
+
+
+class Inline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A candidate that the caller describes itself; it need not be in the catalogue."""
+
+    item: str
+    features: Features = {}
+
+
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Only items that carry every one of `tags`."""
+
+    tags: tuple[str, ...] = ()
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an app asked: a slate for this user on this surface, here and now.
+
+    `time` is seconds since the epoch and `utc_offset_s` the user's distance from UTC; `first_position` is where the
+    slate starts on the page.
+    """
+
+    surface: str
+    time: float
+    utc_offset_s: int = 0
+    user: str | None = None
+    session: str | None = None
+    n: int | None = None
+    context: dict[str, Scalar] = {}
+    candidates: tuple[str | Inline, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    filter: Filter | None = None
+    shown: bool = True
+    first_position: int = 0
+
+
+class Source(msgspec.Struct, frozen=True, array_like=True):
+    """One generator's word for a candidate: its score (scaled to 1 for the generator's best), its rank from 0, and
+    the item that brought it."""
+
+    name: str
+    score: float
+    rank: int
+    because: str | None = None
+
+
+class Pick(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One position of a slate. `propensity` is the probability of this item given the picks above it."""
+
+    item: str
+    position: int
+    propensity: float
+    score: float
+    sources: tuple[Source, ...] = ()
+    reason: str = ""
+    version: int = 0
+    features: Features | None = None
+    team: str | None = None
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    experiment: str
+    variant: str
+    layer: str
+
+
+class Fact(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="fact",
+    tag=lambda name: name.lower(),
+    omit_defaults=True,
+):
+    """Something that happened. The log holds nothing else."""
+
+
+class Decided(Fact, frozen=True):
+    """A request was answered.
+
+    `as_of` is the log position up to which the server had read, `weights_as_of` that of the weights which scored;
+    both together make the decision again. `user` and `context` hold the features as they were used. `teaches` names
+    the weights that may learn from it.
+    """
+
+    decision: str
+    request: Request
+    strategy: str
+    picks: tuple[Pick, ...]
+    as_of: int
+    weights_as_of: int = 0
+    scored_by: str = ""
+    teaches: tuple[str, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    user: dict[str, float] = {}
+    context: dict[str, float] = {}
+    rankings: dict[str, tuple[str, ...]] = {}
+    skipped: dict[str, str] = {}
+    fallback: bool = False
+    empty: str | None = None
+
+
+class Exposed(Fact, frozen=True):
+    """The client showed a slate, or the named positions of it."""
+
+    decision: str
+    positions: tuple[int, ...] | None = None
+    time: float | None = None
+
+
+class Rewarded(Fact, frozen=True):
+    """A valued outcome of one pick, or of the whole slate where `position` is missing.
+
+    `surface`, `user`, `session` and `item` are filled in from the decision when it is recorded, so that no reader
+    has to look the decision up.
+    """
+
+    decision: str
+    name: str
+    value: float
+    surface: str
+    position: int | None = None
+    item: str | None = None
+    user: str | None = None
+    session: str | None = None
+    time: float | None = None
+    key: str | None = None
+
+
+class Interacted(Fact, frozen=True):
+    """Behaviour that belongs to no decision: a page view, a purchase elsewhere."""
+
+    item: str
+    name: str
+    user: str | None = None
+    session: str | None = None
+    value: float = 1.0
+    time: float | None = None
+    key: str | None = None
+
+
+class ItemPut(Fact, frozen=True):
+    item: str
+    features: Features = {}
+    tags: tuple[str, ...] = ()
+    available: bool = True
+    expires: float | None = None
+
+
+class ItemRemoved(Fact, frozen=True):
+    item: str
+
+
+class UserPut(Fact, frozen=True):
+    user: str
+    features: Features = {}
+    personalize: bool = True
+    blocked_items: tuple[str, ...] = ()
+    blocked_tags: tuple[str, ...] = ()
+
+
+class UserErased(Fact, frozen=True):
+    """A user asked to be forgotten. `user` is already the pseudonym that replaced the id in the log."""
+
+    user: str
+
+
+class SurfacePut(Fact, frozen=True):
+    name: str
+    definition: msgspec.Raw
+
+
+class StrategyPut(Fact, frozen=True):
+    name: str
+    definition: msgspec.Raw
+
+
+class ExperimentPut(Fact, frozen=True):
+    name: str
+    definition: msgspec.Raw
+
+
+class ExperimentMoved(Fact, frozen=True):
+    """An experiment went from one state of its life to the next; `winner` names the variant that was shipped."""
+
+    name: str
+    to: str
+    winner: str | None = None
+
+
+AnyFact = (
+    Decided
+    | Exposed
+    | Rewarded
+    | Interacted
+    | ItemPut
+    | ItemRemoved
+    | UserPut
+    | UserErased
+    | SurfacePut
+    | StrategyPut
+    | ExperimentPut
+    | ExperimentMoved
+)
+
+
+class Draft(NamedTuple):
+    """A fact that is not in the log yet, and the time (seconds since the epoch) at which it happened."""
+
+    fact: AnyFact
+    at: float
+
+
+class Entry(NamedTuple):
+    """A fact with its place in the log."""
+
+    seq: int
+    at: float
+    fact: AnyFact
+
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
+
+
+def encode(fact: AnyFact) -> bytes:
+    """The fact as one line of JSON; floats survive the round trip exactly."""
+    return _encoder.encode(fact)
+
+
+def decode(body: bytes | str) -> AnyFact:
+    return _decoder.decode(body)
+
+
+def kind(fact: AnyFact) -> str:
+    return type(fact).__name__.lower()
+
+
+def key(fact: AnyFact) -> str | None:
+    """The idempotency key under which the log keeps at most one fact, or None where each one counts."""
+    match fact:
+        case Decided():
+            return f"decided/{fact.decision}"
+        case Exposed():
+            positions = "all" if fact.positions is None else ",".join(map(str, sorted(set(fact.positions))))
+            return f"exposed/{fact.decision}/{positions}"
+        case Rewarded(key=str(client_key)):
+            return f"rewarded/{fact.decision}/{client_key}"
+        case Interacted(key=str(client_key)):
+            return f"interacted/{client_key}"
+        case _:
+            return None
+
+
+def subject(fact: AnyFact) -> str | None:
+    """The user whom the fact is about, or None."""
+    match fact:
+        case Decided():
+            return fact.request.user
+        case Rewarded() | Interacted() | UserPut() | UserErased():
+            return fact.user
+        case _:
+            return None

@@ -1,0 +1,121 @@
+"""How the world becomes numbers: named features in four namespaces, and their places in a hashed weight table.
+
+Namespaces: `u` the user, `c` the context, `i` the item, `s` the generators that proposed it, `p` the position shown.
+The places are those of Vowpal Wabbit when it is given `hash:value` features, so its weights can be used without it;
+`tests/contracts/test_scorer.py` holds the two equal.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from bandstand.events import Feature, Features, Request, Source
+
+Indices = npt.NDArray[np.uint32]
+Values = npt.NDArray[np.float32]
+
+# Vowpal Wabbit's hash of each namespace's name (`Workspace.hash_space`), which it adds to every feature of it.
+NAMESPACES = {"u": 1646279392, "c": 3778205279, "i": 2165993515, "s": 4283091697, "p": 2557468570}
+
+# Shown to people and read by the content generator; of no use to a linear model as they stand.
+PROSE = frozenset({"text", "title", "description", "image", "url", "vector"})
+_LONGEST_CATEGORY = 64
+# A score gathers every feature of every candidate, so one item must not slow the others down.
+MOST_ITEM_FEATURES = 64
+
+_DAYPARTS = ("night", "morning", "afternoon", "evening")
+_HOUR_S, _DAY_S = 3600, 86400
+
+
+@lru_cache(maxsize=65536)
+def feature_hash(name: str) -> int:
+    """32 bits that stand for a feature's name in every namespace."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return int.from_bytes(digest, "big")
+
+
+def hashed(namespace: str, features: Mapping[str, float]) -> tuple[Indices, Values]:
+    """The features' places (32 bits; a table of 2^b weights uses the low b) and values, in their order."""
+    names = np.fromiter(map(feature_hash, features), np.uint64, len(features))
+    places = (names + np.uint64(NAMESPACES[namespace])).astype(np.uint32)
+    return places, np.fromiter(features.values(), np.float32, len(features))
+
+
+def text(namespace: str, features: Mapping[str, float]) -> str:
+    """The features as Vowpal Wabbit reads them, in hashed form: no name of the caller's ever reaches its parser."""
+    return f"|{namespace} " + " ".join(f"{feature_hash(name)}:{value:.9g}" for name, value in features.items())
+
+
+def named(features: Features) -> dict[str, float]:
+    """What a linear model can use of an item's or a user's attributes.
+
+    A category becomes `name=value`, a list of them one each, a number its signed logarithm (prices and counts differ
+    by orders of magnitude); prose is left out.
+    """
+    out: dict[str, float] = {}
+    for name, value in features.items():
+        if name not in PROSE:
+            out.update(_named(name, value))
+    return out
+
+
+def _named(name: str, value: Feature) -> Iterable[tuple[str, float]]:
+    match value:
+        case bool():
+            yield f"{name}={str(value).lower()}", 1.0
+        case int() | float():
+            yield name, math.copysign(math.log1p(abs(value)), value)
+        case str():
+            if len(value) <= _LONGEST_CATEGORY:
+                yield f"{name}={value}", 1.0
+        case list():
+            for entry in value:
+                if isinstance(entry, str):
+                    yield from _named(name, entry)
+
+
+def item_features(item: str, features: Features, tags: Iterable[str] = ()) -> dict[str, float]:
+    """Namespace `i`: the item itself, its attributes and its tags, at most `MOST_ITEM_FEATURES` in all."""
+    out = {f"item={item}": 1.0} | named(features) | {f"tag={tag}": 1.0 for tag in tags}
+    return dict(islice(out.items(), MOST_ITEM_FEATURES))
+
+
+def context_features(request: Request) -> dict[str, float]:
+    """Namespace `c`: the user's local time, the device, the place, and whatever else the app said."""
+    local = request.time + request.utc_offset_s
+    hour = int(local % _DAY_S) // _HOUR_S
+    weekday = (int(local // _DAY_S) + 3) % 7  # the epoch began on a Thursday; 0 is Monday
+    out = {
+        f"hour={hour}": 1.0,
+        f"weekday={weekday}": 1.0,
+        f"daypart={_DAYPARTS[hour // 6]}": 1.0,
+        f"weekend={'true' if weekday >= 5 else 'false'}": 1.0,
+    }
+    for name, value in request.context.items():
+        if name == "location" and isinstance(value, str):
+            out[f"country={value.partition('-')[0]}"] = 1.0
+            out[f"region={value}"] = 1.0
+        elif name != "item":
+            out.update(_named(name, value))
+    return out
+
+
+def source_features(sources: Iterable[Source]) -> dict[str, float]:
+    """Namespace `s`: who proposed the item, how high, and how strongly."""
+    out: dict[str, float] = {}
+    for source in sources:
+        out[source.name] = 1.0
+        out[f"{source.name} rank"] = 1.0 / (1 + source.rank)
+        out[f"{source.name} score"] = source.score
+    return out
+
+
+def position_features(position: int) -> dict[str, float]:
+    """Namespace `p`: where on the page the item was shown. Learned, so that attention is not mistaken for taste, and
+    left out when serving: it is the same for every candidate."""
+    return {f"position={position}": 1.0}

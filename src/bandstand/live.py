@@ -1,0 +1,85 @@
+"""An engine that answers many at once: decisions and facts go through one group commit, weights arrive from a learner."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+
+from bandstand.chance import token
+from bandstand.engine import Engine, same_request
+from bandstand.errors import BandstandError, ConflictError
+from bandstand.events import AnyFact, Decided, Draft, Request
+from bandstand.follow import newest_weights
+from bandstand.store import Appended, Snapshots
+from bandstand.store.writer import Writer
+
+_LOOK_FOR_WEIGHTS_S = 0.25
+_LOOK_FOR_ENTRIES_S = 0.05
+_PAGE = 1000
+
+
+class Live:
+    """One engine on one event loop. `alone` says that nobody else writes to the log."""
+
+    def __init__(
+        self, engine: Engine, snapshots: Snapshots, *, alone: bool, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.engine = engine
+        self.clock = clock
+        self._snapshots = snapshots
+        self._writer = Writer(engine.log, on_commit=engine.apply)
+        self._alone = alone
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failing: dict[str, str] = {}
+
+    async def start(self) -> None:
+        """Begin to look for new weights, and for other servers' entries."""
+        self._tasks = [asyncio.create_task(self._forever("weights", self._adopt, _LOOK_FOR_WEIGHTS_S))]
+        if not self._alone:
+            self._tasks.append(asyncio.create_task(self._forever("log", self._tail, _LOOK_FOR_ENTRIES_S)))
+
+    async def stop(self) -> None:
+        """Finish what is under way, then stop."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._writer.close()
+
+    async def rank(self, request: Request, *, key: str | None = None) -> Decided:
+        """A durable decision. The same `key` again answers the decision that it made the first time; ConflictError
+        where it comes with another request."""
+        decision = uuid.uuid4().hex if key is None else token("rank", key) + token("rank again", key)
+        decided = self.engine.decide(request, decision=decision)
+        (appended,) = await self.record([decided])
+        stored = appended.entry.fact
+        assert isinstance(stored, Decided)
+        if appended.duplicate and not same_request(stored, request):
+            raise ConflictError(
+                f"key {key!r} was used for another request; use a new key for each request", field="key"
+            )
+        return stored
+
+    async def record(self, facts: Sequence[AnyFact]) -> list[Appended]:
+        """Make the facts durable and known to the model; duplicates come back as they were stored."""
+        now = self.clock()
+        return await self._writer.append([Draft(fact, now) for fact in facts])
+
+    async def _adopt(self) -> None:
+        published = await asyncio.to_thread(newest_weights, self._snapshots, self.engine.model.published.seq)
+        if published is not None:
+            self.engine.model.adopt(published)
+
+    async def _tail(self) -> None:
+        after = self.engine.model.state.seq
+        self.engine.apply(await asyncio.to_thread(self.engine.log.read, after=after, limit=_PAGE))
+
+    async def _forever(self, what: str, look: Callable[[], Awaitable[None]], every_s: float) -> None:
+        while True:
+            try:
+                await look()
+                self.failing.pop(what, None)
+            except BandstandError as error:
+                self.failing[what] = str(error)
+            await asyncio.sleep(every_s)

@@ -1,0 +1,186 @@
+"""The model: a fold over the log. `step` takes one entry; weights learn from decisions whose windows have closed."""
+
+from collections.abc import Iterable
+from typing import Self
+
+import msgspec
+
+from bandstand.errors import StoreError
+from bandstand.events import Decided, Entry, Exposed, Pick, Rewarded
+from bandstand.features import item_features, position_features, source_features, text
+from bandstand.join import Join, Waiting
+from bandstand.packing import pack, unpack
+from bandstand.policy.linear import Weights
+from bandstand.policy.vw import Learner, Learning
+from bandstand.state import State
+
+SNAPSHOT_FORMAT = 1
+
+
+class Published(msgspec.Struct, frozen=True):
+    """Weights by name, as of log position `seq`: what servers decide from."""
+
+    seq: int = 0
+    weights: dict[str, Weights] = {}
+
+
+class Student(msgspec.Struct, frozen=True):
+    """One learner, written down."""
+
+    learning: Learning
+    learned: int
+    dumped: bytes
+
+
+class Lessons(msgspec.Struct, frozen=True):
+    """The learning half of a model, written down."""
+
+    join: Join
+    students: dict[str, Student]
+
+
+class Saved(msgspec.Struct, frozen=True):
+    format: int
+    state: bytes
+    lessons: Lessons | None
+    published: Published
+
+
+class Model:
+    """What serving reads (`state`, `published`) and, where `learning`, what makes new weights.
+
+    A server folds with `learning=False` and adopts weights that a learner published; the learner, replay and
+    simulation fold the same log with `learning=True`. Both halves are functions of the log alone.
+    """
+
+    def __init__(self, *, learning: bool = True) -> None:
+        self.state = State()
+        self.published = Published()
+        self.join = Join() if learning else None
+        self.learners: dict[str, Learner] = {}
+
+    def step(self, entry: Entry) -> None:
+        """Take in the next entry: first learn from the windows that it closes, then apply it."""
+        if self.join is not None:
+            self._learn(self.join, max(self.state.clock, entry.at))
+            self.state.apply(entry)
+            self._join(self.join, entry)
+        else:
+            self.state.apply(entry)
+
+    def publish(self) -> Published:
+        """Make what has been learned so far visible to decisions; learners that learned nothing new are not copied."""
+        known = self.published.weights
+        weights = {
+            name: learner.weights() if learner.changed else known[name]
+            for name, learner in self.learners.items()
+        }
+        self.published = Published(self.state.seq, weights)
+        return self.published
+
+    @property
+    def learned(self) -> int:
+        """How many examples all learners have seen."""
+        return sum(learner.learned for learner in self.learners.values())
+
+    def adopt(self, published: Published) -> bool:
+        """Serve from these weights, unless they are old or know entries that this model has not read yet."""
+        fits = self.published.seq < published.seq <= self.state.seq
+        if fits:
+            self.published = published
+        return fits
+
+    def dump(self) -> bytes:
+        lessons = None
+        if self.join is not None:
+            students = {
+                name: Student(learner.learning, learner.learned, learner.dump())
+                for name, learner in self.learners.items()
+            }
+            lessons = Lessons(self.join, students)
+        return pack(Saved(SNAPSHOT_FORMAT, self.state.dump(), lessons, self.published))
+
+    @classmethod
+    def load(cls, body: bytes, *, learning: bool = True) -> Self:
+        """The model that `dump` wrote; StoreError where this release cannot read it."""
+        model = cls(learning=learning)
+        try:
+            saved = unpack(body, Saved)
+            if saved.format != SNAPSHOT_FORMAT:
+                raise StoreError(f"snapshot: format {saved.format} is not the {SNAPSHOT_FORMAT} of this release")
+            if learning and saved.lessons is None:
+                raise StoreError("snapshot: it was made without learning, so it cannot go on learning")
+            model.state = State.load(saved.state)
+        except (msgspec.MsgspecError, KeyError, ValueError) as error:
+            raise StoreError(f"snapshot: it cannot be read by this release ({error})") from error
+        model.published = saved.published
+        if learning and saved.lessons is not None:
+            model.join = saved.lessons.join
+            model.learners = {
+                name: Learner(student.learning, student.dumped, learned=student.learned)
+                for name, student in saved.lessons.students.items()
+            }
+        return model
+
+    def _learn(self, join: Join, clock: float) -> None:
+        for waiting in join.close(clock):
+            learners = [learner for name in waiting.teaches if (learner := self._learner(name)) is not None]
+            for pick, reward in waiting.examples():
+                for learner in learners:
+                    learner.learn(waiting.shared, pick, reward)
+
+    def _learner(self, name: str) -> Learner | None:
+        """The learner of these weights, begun anew where its strategy's learning settings have changed."""
+        strategy = self.state.strategy_behind(name)
+        if strategy is None:
+            return None
+        learner = self.learners.get(name)
+        if learner is None or learner.learning != strategy.learning:
+            learner = self.learners[name] = Learner(strategy.learning)
+        return learner
+
+    def _join(self, join: Join, entry: Entry) -> None:
+        match entry.fact:
+            case Decided() as fact if fact.teaches and fact.picks:
+                surface = self.state.surfaces[fact.request.surface]
+                join.open(
+                    self._waiting(fact, surface.default_reward),
+                    seq=entry.seq,
+                    deadline=self.state.clock + surface.window_s,
+                )
+            case Exposed() as fact:
+                join.exposed(fact.decision, fact.positions)
+            case Rewarded() as fact:
+                worth = self.state.surfaces[fact.surface].worth(fact.name, fact.value)
+                join.rewarded(fact.decision, fact.position, worth)
+            case _:
+                pass
+
+    def _waiting(self, fact: Decided, default_reward: float) -> Waiting:
+        learnable = {pick.position: self._learnable(pick) for pick in fact.picks}
+        picks = {position: features for position, features in learnable.items() if features is not None}
+        return Waiting(
+            decision=fact.decision,
+            teaches=fact.teaches,
+            shared=f"{text('u', fact.user)} {text('c', fact.context)}",
+            picks=picks,
+            default_reward=default_reward,
+            seen=set(picks) if fact.request.shown else set(),
+        )
+
+    def _learnable(self, pick: Pick) -> str | None:
+        """The pick's features as they were served; None where that version of the item is not held any more."""
+        if pick.version:
+            item = self.state.catalogue.learnable(pick.item, pick.version)
+        else:
+            item = text("i", item_features(pick.item, pick.features or {}))
+        if item is None:
+            return None
+        return f"{item} {text('s', source_features(pick.sources))} {text('p', position_features(pick.position))}"
+
+
+def fold(model: Model, entries: Iterable[Entry]) -> Model:
+    """The model after all of `entries`."""
+    for entry in entries:
+        model.step(entry)
+    return model

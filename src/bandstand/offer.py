@@ -1,0 +1,117 @@
+"""The candidates that a strategy orders for a request: proposed by its generators, or named by the app."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bandstand.ask import Asked
+from bandstand.candidates import Ask
+from bandstand.candidates.blend import Candidates, blend, source_matrix, source_names, sources
+from bandstand.candidates.content import Content
+from bandstand.candidates.reasons import reason
+from bandstand.events import Inline, Pick, Source
+from bandstand.features import Indices, Values, hashed, item_features
+from bandstand.policy.linear import Offered
+from bandstand.state import History, State
+from bandstand.strategy import Strategy
+
+FALLBACK = "popular"
+GIVEN = Source("given", 1.0, 0)
+
+
+class Offer(NamedTuple):
+    """Candidates in order: catalogue rows, with what each generator said of them, then the app's own items.
+
+    `fallback` where no generator of the strategy had anything to say.
+    """
+
+    items: list[str]
+    candidates: Candidates
+    inline: list[Inline]
+    fallback: bool
+
+
+def offer(state: State, asked: Asked, strategy: Strategy) -> Offer:
+    return _proposed(state, asked, strategy) if asked.request.candidates is None else _given(state, asked)
+
+
+def offered(state: State, offer: Offer) -> Offered:
+    """The candidates' features as arrays."""
+    places, values = _item_arrays(state, offer)
+    names = source_names(offer.candidates.names)
+    sources = source_matrix(offer.candidates) if names else np.zeros((len(offer.items), 0), np.float32)
+    return Offered(places, values, hashed("s", dict.fromkeys(names, 1.0))[0], sources)
+
+
+def picked(state: State, offer: Offer, index: int, *, position: int, propensity: float, score: float) -> Pick:
+    """One chosen candidate, with the evidence that a learner needs and the reason that a person reads."""
+    first_inline = len(offer.candidates.rows)
+    if index >= first_inline:
+        own = offer.inline[index - first_inline]
+        why = reason(GIVEN, state.title, [])
+        return Pick(own.item, position, propensity, score, reason=why, features=own.features)
+    row = int(offer.candidates.rows[index])
+    said = sources(offer.candidates, index, state.catalogue.ids)
+    return Pick(
+        offer.items[index],
+        position,
+        propensity,
+        score,
+        sources=said,
+        reason=_reason(state, row, said),
+        version=state.catalogue.known[row].version,
+    )
+
+
+def _proposed(state: State, asked: Asked, strategy: Strategy) -> Offer:
+    history = asked.history
+    if asked.page is not None:
+        others = history.rows != asked.page
+        history = History(np.r_[asked.page, history.rows[others]], np.r_[1.0, history.weights[others]])
+    ask = Ask(
+        asked.decision, asked.request.time, history.rows, history.weights, asked.allowed, strategy.candidates
+    )
+    said = [(name, state.generators[name].propose(ask)) for name in strategy.generators]
+    weights = list(strategy.generators.values())
+    fallback = not any(len(proposals.rows) for _, proposals in said)
+    if fallback:
+        said, weights = [(FALLBACK, state.generators[FALLBACK].propose(ask))], [1.0]
+    candidates = blend(said, limit=strategy.candidates, weights=weights)
+    return Offer([state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback)
+
+
+def _given(state: State, asked: Asked) -> Offer:
+    """Each item that the app named, once, but for those that may not be shown; catalogue items come first."""
+    named = asked.request.candidates or ()
+    known = [item for item in dict.fromkeys(c for c in named if isinstance(c, str)) if item not in asked.skipped]
+    own = {c.item: c for c in named if isinstance(c, Inline) and c.item not in asked.skipped and c.item not in known}
+    rows = np.array([state.catalogue.rows[item] for item in known], np.int64)
+    nothing = np.zeros((len(rows), 0))
+    unsaid = Candidates(rows, nothing.astype(np.float32), nothing.astype(np.int32), nothing.astype(np.int64), ())
+    return Offer([*known, *own], unsaid, list(own.values()), False)
+
+
+def _item_arrays(state: State, offer: Offer) -> tuple[Indices, Values]:
+    rows = offer.candidates.rows
+    places, values = state.catalogue.places[rows], state.catalogue.values[rows]
+    if not offer.inline:
+        return places, values
+    own = [hashed("i", item_features(candidate.item, candidate.features)) for candidate in offer.inline]
+    shape = (len(offer.items), max(places.shape[1], *(len(one) for one, _ in own)))
+    all_places, all_values = np.zeros(shape, np.uint32), np.zeros(shape, np.float32)
+    all_places[: len(rows), : places.shape[1]] = places
+    all_values[: len(rows), : values.shape[1]] = values
+    for at, (own_places, own_values) in enumerate(own, start=len(rows)):
+        all_places[at, : len(own_places)] = own_places
+        all_values[at, : len(own_values)] = own_values
+    return all_places, all_values
+
+
+def _reason(state: State, row: int, said: tuple[Source, ...]) -> str:
+    """In the words of the generator that ranked it highest; the earlier one of the strategy where they agree."""
+    first = min(said, key=lambda source: source.rank, default=GIVEN)
+    terms: list[str] = []
+    content = state.generators[Content.name]
+    if first.name == Content.name and first.because is not None and isinstance(content, Content):
+        terms = content.shared_terms(state.catalogue.rows[first.because], row)
+    return reason(first, state.title, terms)

@@ -1,0 +1,64 @@
+"""Every setting, read once: defaults, then bandstand.toml, then BANDSTAND_* variables, then the command line."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from bandstand.errors import InputError
+
+FILE = "bandstand.toml"
+PREFIX = "BANDSTAND_"
+
+Role = Literal["all", "api", "learn"]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to listen, where to keep the log, and what to serve.
+
+    `database` is sqlite:///path or postgresql://…; `snapshots` defaults to a place beside it. `experiments` is the
+    folder of experiment files. `strategies` and `surfaces` are recorded in the log when the server starts.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    role: Role = "all"
+    database: str = "sqlite:///bandstand-data/bandstand.db"
+    snapshots: str | None = None
+    experiments: str = "experiments"
+    queue: Annotated[int, msgspec.Meta(ge=1)] = 4096
+    weights_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.5
+    model_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0
+    strategies: dict[str, Any] = {}
+    surfaces: dict[str, Any] = {}
+
+
+def read(
+    overrides: Mapping[str, object], *, file: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """The settings in force. InputError where a name is unknown or a value does not fit, and where it was set."""
+    path = Path(environ.get(f"{PREFIX}CONFIG", FILE)) if file is None else file
+    values: dict[str, object] = {}
+    if path.exists():
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: it is not a TOML file ({error})") from error
+    _check(values, str(path))
+    names = {f"{PREFIX}{name.upper()}": name for name in Settings.__struct_fields__}
+    from_environment = {names[key]: value for key, value in environ.items() if key in names}
+    _check(from_environment, "the environment", strict=False)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    _check(given, "the command line", strict=False)
+    return msgspec.convert(values | from_environment | given, Settings, strict=False)
+
+
+def _check(values: Mapping[str, object], where: str, *, strict: bool = True) -> None:
+    try:
+        msgspec.convert(values, Settings, strict=strict)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}: {error}") from error

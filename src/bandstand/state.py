@@ -1,0 +1,204 @@
+"""What a server must know to decide: catalogue, people, generators, strategies and experiments, as of a log position."""
+
+from collections import Counter
+from typing import NamedTuple, Self, assert_never
+
+import msgspec
+import numpy as np
+
+from bandstand.candidates import Generator, Rows, Scores, Touch
+from bandstand.candidates.registry import GENERATORS
+from bandstand.candidates.trending import Popular
+from bandstand.catalogue import Catalogue
+from bandstand.events import (
+    Decided,
+    Entry,
+    ExperimentMoved,
+    ExperimentPut,
+    Exposed,
+    Interacted,
+    ItemPut,
+    ItemRemoved,
+    Rewarded,
+    StrategyPut,
+    SurfacePut,
+    UserErased,
+    UserPut,
+)
+from bandstand.experiments.definition import Experiment
+from bandstand.features import PROSE, named
+from bandstand.packing import pack, unpack
+from bandstand.strategy import Strategy, Surface
+
+LONGEST_HISTORY = 50
+# Each touch counts half as much as the fifth after it; of the half-lives 5, 10, 20 and none, the best hit rate on a
+# global-time replay of MovieLens-100K with live histories (.213 against .142 without decay).
+HISTORY_HALF_LIFE = 5
+_FADING = 0.5 ** (np.arange(LONGEST_HISTORY + 1) / HISTORY_HALF_LIFE)
+_TASTES_FROM = 10
+_TASTES = 5
+
+
+class Trial(msgspec.Struct):
+    """An experiment and where it stands in its life."""
+
+    definition: Experiment
+    stage: str = "draft"
+
+
+class History(NamedTuple):
+    """The rows somebody touched, newest first, and how much each still counts."""
+
+    rows: Rows
+    weights: Scores
+
+
+class Plain(msgspec.Struct):
+    """The part of the state that is plain data."""
+
+    seq: int = 0
+    clock: float = 0.0
+    catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
+    people: dict[str, UserPut] = {}
+    histories: dict[str, list[int]] = {}
+    surfaces: dict[str, Surface] = {}
+    strategies: dict[str, Strategy] = {}
+    trials: dict[str, Trial] = {}
+    shipped: dict[str, str] = {}
+
+
+class State(Plain):
+    """Everything that serving reads. `seq` is the last entry seen and `clock` the largest `at`.
+
+    `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took over.
+    """
+
+    generators: dict[str, Generator] = msgspec.field(default_factory=lambda: {kind.name: kind() for kind in GENERATORS})
+
+    def apply(self, entry: Entry) -> None:
+        """Take in the next entry."""
+        self.seq = entry.seq
+        self.clock = max(self.clock, entry.at)
+        match entry.fact:
+            case Decided() | Exposed():
+                pass
+            case Rewarded() as fact:
+                if fact.item is not None and fact.value > 0:
+                    self._touched(fact.item, fact.user, fact.session, entry.at)
+            case Interacted() as fact:
+                if fact.value > 0:
+                    self._touched(fact.item, fact.user, fact.session, entry.at)
+            case ItemPut() as fact:
+                row = self.catalogue.put(fact, version=entry.seq, at=entry.at)
+                for generator in self.generators.values():
+                    generator.put(row, fact)
+            case ItemRemoved() as fact:
+                self._removed(fact, entry.at)
+            case UserPut() as fact:
+                self.people[fact.user] = fact
+            case UserErased() as fact:
+                self.people.pop(fact.user, None)
+                self.histories.pop(f"u:{fact.user}", None)
+            case SurfacePut() as fact:
+                self.surfaces[fact.name] = msgspec.json.decode(fact.definition, type=Surface)
+            case StrategyPut() as fact:
+                self.strategies[fact.name] = msgspec.json.decode(fact.definition, type=Strategy)
+            case ExperimentPut() as fact:
+                definition = msgspec.json.decode(fact.definition, type=Experiment)
+                self.trials[fact.name] = Trial(definition, self._stage(fact.name))
+            case ExperimentMoved() as fact:
+                self._moved(fact)
+            case _ as never:
+                assert_never(never)
+
+    def history(self, user: str | None, session: str | None) -> History:
+        """What this user did, or this session where the user is unknown or new."""
+        rows = self.histories.get(f"u:{user}") if user is not None else None
+        if rows is None and session is not None:
+            rows = self.histories.get(f"s:{session}")
+        found = np.array(rows or (), np.int64)
+        return History(found, _FADING[: len(found)])
+
+    def person(self, user: str | None, history: History) -> dict[str, float]:
+        """Namespace `u`: the profile's attributes, and the categories that lead in the latest history."""
+        profile = self.people.get(user) if user is not None else None
+        out = named(profile.features) if profile is not None else {}
+        if not len(history.rows):
+            out["newcomer"] = 1.0
+        return out | self._tastes(history)
+
+    def heat(self, rows: Rows) -> Scores:
+        """How popular each row is now: likes, fading with their age."""
+        popular = self.generators[Popular.name]
+        assert isinstance(popular, Popular)
+        return popular.heat(rows, self.clock)
+
+    def title(self, item: str) -> str:
+        """What to call the item when talking to a person."""
+        row = self.catalogue.rows.get(item)
+        return item if row is None else self.catalogue.title(row)
+
+    def weights_name(self, strategy: str) -> str:
+        """The weights that a strategy serves from, outside any experiment."""
+        return self.shipped.get(strategy, strategy)
+
+    def strategy_behind(self, weights_name: str) -> Strategy | None:
+        """The strategy whose settings these weights are learned with."""
+        experiment, _, variant = weights_name.rpartition("/")
+        trial = self.trials.get(experiment)
+        if trial is None:
+            return self.strategies.get(weights_name)
+        named_by = {v.name: v.strategy for v in trial.definition.variants}
+        return self.strategies.get(named_by.get(variant, ""))
+
+    def dump(self) -> bytes:
+        plain = Plain(**{name: getattr(self, name) for name in Plain.__struct_fields__})
+        return pack((plain, {name: pack(generator) for name, generator in self.generators.items()}))
+
+    @classmethod
+    def load(cls, body: bytes) -> Self:
+        plain, packed = unpack(body, tuple[Plain, dict[str, bytes]])
+        generators: dict[str, Generator] = {kind.name: unpack(packed[kind.name], kind) for kind in GENERATORS}
+        return cls(**{name: getattr(plain, name) for name in Plain.__struct_fields__}, generators=generators)
+
+    def _touched(self, item: str, user: str | None, session: str | None, at: float) -> None:
+        row = self.catalogue.row(item)
+        who = [f"u:{user}"] * (user is not None) + [f"s:{session}"] * (session is not None)
+        before = self.histories.get(who[0], []) if who else []
+        for generator in self.generators.values():
+            generator.touched(Touch(row, at, tuple(before)))
+        for name in who:
+            rows = [other for other in self.histories.get(name, ()) if other != row]
+            self.histories[name] = [row, *rows[: LONGEST_HISTORY - 1]]
+
+    def _removed(self, fact: ItemRemoved, at: float) -> None:
+        row = self.catalogue.rows.get(fact.item)
+        if row is not None:
+            self.catalogue.remove(fact, at=at)
+            for generator in self.generators.values():
+                generator.removed(row)
+
+    def _stage(self, experiment: str) -> str:
+        trial = self.trials.get(experiment)
+        return "draft" if trial is None else trial.stage
+
+    def _moved(self, fact: ExperimentMoved) -> None:
+        trial = self.trials[fact.name]
+        trial.stage = fact.to
+        for variant in trial.definition.variants:
+            if variant.name == fact.winner:
+                surface = self.surfaces[trial.definition.surface]
+                self.surfaces[trial.definition.surface] = msgspec.structs.replace(surface, strategy=variant.strategy)
+                self.shipped[variant.strategy] = f"{fact.name}/{variant.name}"
+
+    def _tastes(self, history: History) -> dict[str, float]:
+        liked: Counter[str] = Counter()
+        total = 0.0
+        for row, weight in zip(history.rows[:_TASTES_FROM].tolist(), history.weights.tolist(), strict=False):
+            known = self.catalogue.known.get(row)
+            if known is not None:
+                total += weight
+                for name, value in known.put.features.items():
+                    if isinstance(value, str) and name not in PROSE:
+                        liked[f"likes {name}={value}"] += weight
+        return {name: weight / total for name, weight in liked.most_common(_TASTES)}

@@ -1,0 +1,66 @@
+"""Where entries and snapshots are kept: two small ports, and the adapters behind them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from bandstand.events import Draft, Entry
+
+
+class Appended(NamedTuple):
+    """The entry that the log now holds for a draft; `duplicate` where its key was taken, and then it is the old one."""
+
+    entry: Entry
+    duplicate: bool
+
+
+class EventLog(Protocol):
+    """Facts in order. `seq` starts at 1 and has no gaps.
+
+    - `append` is all or nothing and returns only when every entry is durable. A draft whose key (`events.key`) is
+      already in the log, or earlier in the same call, is not stored again: the stored entry comes back, marked
+      `duplicate`.
+    - A reader that pages with `after` sees every entry once, in order, and never one that could still vanish; while
+      others append it may see fewer, never with a gap.
+    """
+
+    def append(self, drafts: Sequence[Draft]) -> list[Appended]: ...
+
+    def read(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """Up to `limit` entries with `seq > after`, oldest first."""
+        ...
+
+    def find(self, key: str) -> Entry | None:
+        """The entry stored under this idempotency key."""
+        ...
+
+    def about(self, subject: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """Up to `limit` entries about this user with `seq > after`, oldest first."""
+        ...
+
+    def head(self) -> int:
+        """The newest `seq`; 0 where the log is empty."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Snapshot(NamedTuple):
+    seq: int
+    body: bytes
+
+
+class Snapshots(Protocol):
+    """What was computed from the log up to a position: a cache, never the truth.
+
+    `newest` returns only a body whose checksum holds; a damaged one is passed over for the one before it.
+    """
+
+    def put(self, kind: str, snapshot: Snapshot) -> None:
+        """Store whole or not at all; the newest few of a kind are kept."""
+        ...
+
+    def newest(self, kind: str, *, after: int = -1) -> Snapshot | None:
+        """The snapshot of this kind with the highest `seq > after`."""
+        ...
+
+    def close(self) -> None: ...
