@@ -13,11 +13,11 @@ RUN pip install --no-cache-dir --compile --disable-pip-version-check -c constrai
 USER bandstand
 WORKDIR /data
 VOLUME /data
-EXPOSE 8000
+EXPOSE 8080
 ENV PYTHONUNBUFFERED=1
 
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health/live', timeout=2)"]
 
 ENTRYPOINT ["bandstand"]
-CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8080"]
