@@ -202,7 +202,8 @@ def _defined(state: State, name: str) -> Strategy:
     strategy = state.strategies.get(name)
     if strategy is None:
         known = ", ".join(sorted(state.strategies)) or "none"
-        raise UnknownError(f"strategy {name!r} is not defined; known: {known}", field="strategy", code="unknown_strategy")
+        message = f"strategy {name!r} is not defined; known: {known}"
+        raise UnknownError(message, field="strategy", code="unknown_strategy")
     return strategy
 
 

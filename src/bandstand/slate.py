@@ -10,9 +10,9 @@ from bandstand.policy import Policy, Probabilities, Scores, Slot
 
 
 class Drawn(NamedTuple):
-    """The index of a chosen item, and its probability given those chosen before it."""
+    """Which item was chosen, and its probability given those chosen before it."""
 
-    index: int
+    chosen: int
     propensity: float
 
 

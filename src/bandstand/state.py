@@ -1,4 +1,4 @@
-"""What a server must know to decide: catalogue, people, generators, strategies and experiments, as of a log position."""
+"""What a server must know to decide: catalogue, people, generators, strategies, experiments, as of a log position."""
 
 from collections import Counter
 from typing import NamedTuple, Self, assert_never
@@ -70,7 +70,7 @@ class Plain(msgspec.Struct):
 class State(Plain):
     """Everything that serving reads. `seq` is the last entry seen and `clock` the largest `at`.
 
-    `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took over.
+    `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took.
     """
 
     generators: dict[str, Generator] = msgspec.field(default_factory=lambda: {kind.name: kind() for kind in GENERATORS})

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 
-from bandstand.errors import InputError
 from bandstand.policy.explore import EpsilonGreedy
 from bandstand.policy.registry import AnyPolicy
 from bandstand.policy.vw import Learning
@@ -13,16 +12,14 @@ LONGEST_SLATE = 100
 MOST_CANDIDATES = 2000
 
 
+def _every_generator() -> dict[str, float]:
+    return dict.fromkeys(("collaborative", "content", "trending", "popular", "discovery"), 1.0)
+
+
 class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which generators propose (name → weight in the blend), how many candidates go on, and the policy that orders."""
 
-    generators: dict[str, Annotated[float, msgspec.Meta(gt=0.0)]] = {
-        "collaborative": 1.0,
-        "content": 1.0,
-        "trending": 1.0,
-        "popular": 1.0,
-        "discovery": 1.0,
-    }
+    generators: dict[str, Annotated[float, msgspec.Meta(gt=0.0)]] = msgspec.field(default_factory=_every_generator)
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] = 200
     policy: AnyPolicy = EpsilonGreedy()
     learning: Learning = Learning()
@@ -44,12 +41,3 @@ class Surface(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def worth(self, name: str, value: float) -> float:
         return value * self.rewards.get(name, 0.0) if self.rewards else value
-
-
-def checked_generators(name: str, strategy: Strategy, known: frozenset[str]) -> None:
-    for generator in strategy.generators:
-        if generator not in known:
-            raise InputError(
-                f"strategy {name!r}: generator {generator!r} is not defined; known: {', '.join(sorted(known))}",
-                field="generators",
-            )

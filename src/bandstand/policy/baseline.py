@@ -24,7 +24,7 @@ class Popular(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
     def probabilities(self, scores: Scores, slot: Slot) -> Probabilities:
         best = scores == scores.max()
-        return best / np.count_nonzero(best)
+        return np.where(best, 1.0 / np.count_nonzero(best), 0.0)
 
 
 class Fixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="fixed"):

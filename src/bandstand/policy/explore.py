@@ -35,7 +35,8 @@ class Softmax(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     def probabilities(self, scores: Scores, slot: Slot) -> Probabilities:
         # The largest exponent is 0, so nothing overflows however cold it gets.
         odds = np.exp((scores - scores.max()) / self.temperature)
-        return odds * ((1 - self.epsilon) / odds.sum()) + self.epsilon / len(scores)
+        chances: Probabilities = odds * ((1 - self.epsilon) / odds.sum()) + self.epsilon / len(scores)
+        return chances
 
 
 class SquareCB(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="squarecb"):

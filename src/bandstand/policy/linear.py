@@ -51,7 +51,7 @@ class Weights(msgspec.Struct, frozen=True):
             common += float(table[firsts] @ values)
             for first, value in zip(firsts * FNV_PRIME, values, strict=True):
                 per_feature += table[(first ^ items) & mask] * value
-        scores = np.einsum("nw,nw->n", per_feature, offered.values) + common
+        scores: npt.NDArray[np.float64] = np.einsum("nw,nw->n", per_feature, offered.values) + common
         if offered.sources.size:
             scores += offered.sources @ table[offered.source_places & mask].astype(np.float64)
         return scores

@@ -1,4 +1,4 @@
-"""Learning with Vowpal Wabbit: one squared-loss regression of reward on what was shown. The only module that knows it."""
+"""Learning with Vowpal Wabbit: a squared-loss regression of reward on what was shown. Only this module knows it."""
 
 import tempfile
 from pathlib import Path

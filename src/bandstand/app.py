@@ -1,0 +1,130 @@
+"""The composition root: settings become a log, a model, a server and a learner."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from litestar import Litestar
+
+from bandstand.api import create_api
+from bandstand.configuration import definitions, experiments, recorded
+from bandstand.engine import Engine
+from bandstand.errors import BandstandError, StoreError
+from bandstand.events import AnyFact
+from bandstand.follow import Follower, newest_model
+from bandstand.live import Live
+from bandstand.settings import Settings, read
+from bandstand.store import EventLog, Snapshots
+from bandstand.store.sql import open_log, open_snapshots, snapshots_url
+
+_WAIT_S = 30.0
+_IDLE_S = 0.05
+_AFTER_FAILURE_S = 1.0
+T = TypeVar("T")
+_logger = logging.getLogger("bandstand")
+
+
+def serving() -> Litestar:
+    """The web application of one worker process, from the settings in its environment."""
+    settings = read({})
+    engine, snapshots = opened(settings)
+    alone = settings.database.startswith("sqlite")
+    return create_api(Live(engine, snapshots, alone=alone, queue=settings.queue))
+
+
+def opened(settings: Settings) -> tuple[Engine, Snapshots]:
+    """An engine that has read the whole log and knows what the settings define, and the snapshots beside it."""
+    log = open_log(settings.database)
+    snapshots = _patiently(lambda: _read_snapshots(settings))
+    engine = Engine(newest_model(snapshots, learning=False), log)
+    engine.catch_up()
+    configured(engine, settings, at=time.time())
+    return engine, snapshots
+
+
+def configured(engine: Engine, settings: Settings, *, at: float) -> None:
+    """Record what the settings and the experiments' folder define beyond what the log knows.
+
+    An experiment that cannot be recorded is left as the log has it, and the reason logged: it must not keep a server
+    from starting.
+    """
+    facts = definitions(engine.model.state, surfaces=settings.surfaces, strategies=settings.strategies)
+    _committed(engine, facts, at)
+    for path, experiment in experiments(Path(settings.experiments)).items():
+        try:
+            _committed(engine, recorded(engine.model.state, experiment), at)
+        except BandstandError as error:
+            _logger.warning("%s: left as it was recorded before: %s", path, error)
+
+
+def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[int, int], None]) -> None:
+    """Follow the log, learn, and publish, until `stopping`; then write down what was learned.
+
+    `progress(done, total)` is told the entries read while it catches up with a log that no snapshot covers.
+    """
+    log = _patiently(lambda: open_log(settings.database, readonly=True))
+    snapshots = open_snapshots(_where(settings))
+    follower = Follower(
+        newest_model(snapshots, learning=True),
+        log,
+        snapshots,
+        weights_every_s=settings.weights_every_s,
+        model_every_s=settings.model_every_s,
+    )
+    try:
+        _caught_up(follower, log, stopping, progress)
+        while not stopping.is_set():
+            try:
+                if not follower.turn():
+                    stopping.wait(_IDLE_S)
+            except BandstandError as error:
+                _logger.warning("the learner waits: %s", error)
+                stopping.wait(_AFTER_FAILURE_S)
+        follower.publish()
+        follower.save()
+    finally:
+        snapshots.close()
+        log.close()
+
+
+def _caught_up(
+    follower: Follower, log: EventLog, stopping: threading.Event, progress: Callable[[int, int], None]
+) -> None:
+    start, head = follower.model.state.seq, log.head()
+    while follower.model.state.seq < head and not stopping.is_set():
+        follower.turn()
+        progress(follower.model.state.seq - start, head - start)
+    follower.save()
+
+
+def _committed(engine: Engine, facts: list[AnyFact], at: float) -> None:
+    if facts:
+        engine.commit(facts, at=at)
+
+
+def _where(settings: Settings) -> str:
+    return settings.snapshots or snapshots_url(settings.database)
+
+
+def _read_snapshots(settings: Settings) -> Snapshots:
+    """The snapshots, for reading; made first where nobody has."""
+    try:
+        return open_snapshots(_where(settings), readonly=True)
+    except StoreError:
+        open_snapshots(_where(settings)).close()
+        return open_snapshots(_where(settings), readonly=True)
+
+
+def _patiently(open_: Callable[[], T]) -> T:
+    """What `open_` opens; tried again for a while, for another process may still be making it."""
+    give_up = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            return open_()
+        except StoreError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(_IDLE_S)

@@ -1,0 +1,42 @@
+"""Options that several commands share, and the settings they make."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+import rich_click as click
+from rich.console import Console
+
+from bandstand.settings import Settings, read
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def database(command: F) -> F:
+    return click.option(
+        "--database",
+        metavar="URL",
+        help="Where the log is: sqlite:///path or postgresql://…; default: sqlite:///bandstand-data/bandstand.db.",
+    )(command)
+
+
+def as_json(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of a table.")(command)
+
+
+def settings(**overrides: object) -> Settings:
+    """The settings in force, with the command line's options over the rest."""
+    return read(overrides)
+
+
+def print_json(value: object) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def console() -> Console:
+    return Console()
+
+
+def errors() -> Console:
+    """Where progress and notes go, so that standard output stays clean for pipes."""
+    return Console(stderr=True)

@@ -1,0 +1,115 @@
+"""Surfaces, strategies and experiments as a person writes them, and as the facts that record them."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bandstand.candidates.registry import GENERATORS
+from bandstand.errors import BandstandError, InputError
+from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, StrategyPut, SurfacePut
+from bandstand.experiments.definition import Experiment, check, parse
+from bandstand.experiments.lifecycle import check_change
+from bandstand.policy.baseline import Popular, Random
+from bandstand.state import State
+from bandstand.strategy import Strategy, Surface
+
+T = TypeVar("T")
+
+# What a fresh installation has. A log that already defines one of them keeps its own.
+SURFACES = {"home": Surface(), "related": Surface()}
+STRATEGIES = {
+    "default": Strategy(),
+    "random": Strategy(policy=Random()),
+    "popular": Strategy(policy=Popular()),
+}
+
+
+def definitions(
+    state: State, *, surfaces: Mapping[str, Any] | None = None, strategies: Mapping[str, Any] | None = None
+) -> list[AnyFact]:
+    """The facts that bring `state` to the settings' surfaces and strategies, and to the defaults where it has none.
+
+    InputError for a field that is unknown, a generator or a strategy that is not defined.
+    """
+    wanted_strategies = {name: made for name, made in STRATEGIES.items() if name not in state.strategies}
+    wanted_strategies |= _converted(strategies or {}, Strategy, "strategy")
+    wanted_surfaces = {name: made for name, made in SURFACES.items() if name not in state.surfaces}
+    wanted_surfaces |= _converted(surfaces or {}, Surface, "surface")
+    known = state.strategies.keys() | wanted_strategies.keys()
+    for name, strategy in wanted_strategies.items():
+        _check_generators(name, strategy)
+    for name, surface in wanted_surfaces.items():
+        if surface.strategy not in known:
+            raise InputError(
+                f"surface {name!r}: strategy {surface.strategy!r} is not defined; known: {', '.join(sorted(known))}",
+                field="strategy",
+            )
+    return [
+        *(StrategyPut(name, raw(one)) for name, one in wanted_strategies.items() if state.strategies.get(name) != one),
+        *(SurfacePut(name, raw(one)) for name, one in wanted_surfaces.items() if state.surfaces.get(name) != one),
+    ]
+
+
+def experiments(folder: Path) -> dict[Path, Experiment]:
+    """The experiments of a folder, one TOML file each; InputError names the file that cannot be read."""
+    return {path: _experiment(path) for path in sorted(folder.glob("*.toml"))} if folder.is_dir() else {}
+
+
+def recorded(state: State, experiment: Experiment) -> list[AnyFact]:
+    """The facts that record a new or changed experiment, and start it if it says so and is new.
+
+    InputError where its definition is wrong, ConflictError where it would break one that is running.
+    """
+    known = state.trials.get(experiment.name)
+    if known is not None and known.definition == experiment:
+        return []
+    check_experiment(state, experiment)
+    facts: list[AnyFact] = [ExperimentPut(experiment.name, raw(experiment))]
+    if known is None and experiment.start:
+        facts.append(ExperimentMoved(experiment.name, "running"))
+    return facts
+
+
+def check_experiment(state: State, experiment: Experiment) -> None:
+    """Whether the experiment may be recorded as it stands: see `recorded`."""
+    running = [trial.definition for trial in state.trials.values() if trial.stage == "running"]
+    check(experiment, surfaces=state.surfaces, strategies=state.strategies, running=running)
+    known = state.trials.get(experiment.name)
+    if known is not None:
+        check_change(known.definition, experiment, state=known.stage)
+
+
+def raw(definition: Surface | Strategy | Experiment) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(definition))
+
+
+def _experiment(path: Path) -> Experiment:
+    try:
+        return parse(tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: it is not a TOML file ({error})") from error
+    except BandstandError as error:
+        raise InputError(f"{path}: {error}", field=error.field) from error
+
+
+def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, T]:
+    converted: dict[str, T] = {}
+    for name, fields in given.items():
+        try:
+            converted[name] = msgspec.convert(fields, kind)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{what} {name!r}: {error}") from error
+    return converted
+
+
+def _check_generators(name: str, strategy: Strategy) -> None:
+    known = [generator.name for generator in GENERATORS]
+    for generator in strategy.generators:
+        if generator not in known:
+            raise InputError(
+                f"strategy {name!r}: generator {generator!r} is not defined; known: {', '.join(known)}",
+                field="generators",
+            )

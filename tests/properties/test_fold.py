@@ -1,0 +1,182 @@
+"""The one idea, as properties: the log is the truth, the model is a fold over it, a decision a function of the model."""
+
+from collections.abc import Callable
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bandstand.configuration import definitions, recorded
+from bandstand.engine import Engine, interaction
+from bandstand.errors import InputError
+from bandstand.events import Decided, ExperimentMoved, Inline, ItemPut, ItemRemoved, Request, UserPut
+from bandstand.experiments.definition import Experiment, Variant
+from bandstand.follow import Follower, newest_weights
+from bandstand.model import Model, fold
+from bandstand.replay import replay
+from bandstand.store.memory import MemoryLog, MemorySnapshots
+
+START = 1_795_000_000.0
+ITEMS = [f"i{k}" for k in range(8)]
+SURFACES = {"home": {"n": 3, "window_s": 30.0, "default_reward": -0.1, "rewards": {"click": 1.0, "buy": 3.0}}}
+STRATEGIES = {
+    "square": {"policy": {"kind": "squarecb", "gamma_scale": 5.0}, "learning": {"bits": 12}},
+    "soft": {"policy": {"kind": "softmax"}, "learning": {"bits": 12}},
+    "default": {"learning": {"bits": 12}},
+}
+
+items = st.sampled_from(ITEMS)
+users = st.sampled_from(["ann", "bob", "cem"])
+a_request = st.builds(
+    dict,
+    user=st.none() | users,
+    session=st.none() | st.sampled_from(["s1", "s2"]),
+    n=st.none() | st.integers(1, 5),
+    context=st.fixed_dictionaries({}, optional={"device": st.sampled_from(["mobile", "tv"]), "item": items}),
+    candidates=st.none()
+    | st.lists(items | st.builds(Inline, st.just("own"), st.just({"price": 3.0})), max_size=5).map(tuple),
+    exclude=st.lists(items, max_size=2).map(tuple),
+    shown=st.booleans(),
+)
+an_action = st.one_of(
+    st.tuples(st.just("rank"), a_request),
+    st.tuples(st.just("reward"), st.integers(0, 5), st.none() | st.integers(0, 4), st.sampled_from(["click", "buy", "look"])),
+    st.tuples(st.just("expose"), st.integers(0, 5)),
+    st.tuples(st.just("interact"), users, items),
+    st.tuples(st.just("put"), items, st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("remove"), items),
+    st.tuples(st.just("profile"), users, st.booleans(), items),
+    st.tuples(st.just("wait"), st.floats(0, 60)),
+    st.tuples(st.just("publish")),
+    st.tuples(st.just("experiment"), st.sampled_from(["ab", "interleave"]), st.sampled_from(["own", "all"])),
+    st.tuples(st.just("stop")),
+)
+histories = st.lists(an_action, min_size=1, max_size=40)
+
+
+class Story:
+    """An engine to which a list of actions happens."""
+
+    def __init__(self, engine: Engine, publish: Callable[[], object]) -> None:
+        self.engine = engine
+        self.now = START
+        self.decisions: list[str] = []
+        self.trials = 0
+        self._publish = publish
+        commit(engine, definitions(engine.model.state, surfaces=SURFACES, strategies=STRATEGIES), at=START)
+        commit(engine, [ItemPut(item, {"kind": "ab"[k % 2], "text": f"text {k % 3}"}) for k, item in enumerate(ITEMS)], at=START)
+
+    def tell(self, actions: list[tuple[object, ...]]) -> None:
+        for action in actions:
+            self.now += 1
+            getattr(self, f"_{action[0]}")(*action[1:])
+
+    def _rank(self, fields: dict[str, object]) -> None:
+        decision = f"d{len(self.decisions)}"
+        self.engine.rank(Request("home", self.now, **fields), decision=decision, at=self.now)
+        self.decisions.append(decision)
+
+    def _reward(self, back: int, position: int | None, name: str) -> None:
+        if back < len(self.decisions):
+            try:
+                fact = self.engine.reward(self.decisions[-1 - back], name, 1.0, position=position)
+            except InputError:
+                return  # that position was not in the slate
+            commit(self.engine, [fact], at=self.now)
+
+    def _expose(self, back: int) -> None:
+        if back < len(self.decisions):
+            commit(self.engine, [self.engine.exposure(self.decisions[-1 - back])], at=self.now)
+
+    def _interact(self, user: str, item: str) -> None:
+        commit(self.engine, [interaction(item, "view", user=user)], at=self.now)
+
+    def _put(self, item: str, kind: int, available: bool) -> None:
+        commit(self.engine, [ItemPut(item, {"kind": "abcd"[kind]}, available=available)], at=self.now)
+
+    def _remove(self, item: str) -> None:
+        commit(self.engine, [ItemRemoved(item)], at=self.now)
+
+    def _profile(self, user: str, personalize: bool, blocked: str) -> None:
+        commit(self.engine, [UserPut(user, {"age": "old"}, personalize=personalize, blocked_items=(blocked,))], at=self.now)
+
+    def _wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def _experiment(self, method: str, learn_from: str) -> None:
+        self._stop()
+        self.trials += 1
+        variants = (Variant("a", "square", 0.5), Variant("b", "soft", 0.5))
+        trial = Experiment(f"trial {self.trials}", "home", variants, method=method, learn_from=learn_from, start=True)
+        commit(self.engine, recorded(self.engine.model.state, trial), at=self.now)
+
+    def _stop(self) -> None:
+        name = f"trial {self.trials}"
+        if self.trials and self.engine.model.state.trials[name].stage == "running":
+            commit(self.engine, [ExperimentMoved(name, "stopped")], at=self.now)
+
+
+def commit(engine: Engine, facts: list[object], *, at: float) -> None:
+    engine.commit(facts, at=at)
+
+
+def told(actions: list[tuple[object, ...]]) -> Engine:
+    engine = Engine(Model(), MemoryLog())
+    Story(engine, engine.model.publish).tell(actions)
+    return engine
+
+
+def everything(log: MemoryLog) -> list[object]:
+    return log.read(limit=10_000)
+
+
+def same(one: Model, other: Model) -> None:
+    """Equal state, equal weights, equal answers."""
+    assert one.state.dump() == other.state.dump()
+    ours, theirs = one.publish().weights, other.publish().weights
+    assert ours.keys() == theirs.keys()
+    for name, weights in ours.items():
+        assert weights.learned == theirs[name].learned
+        np.testing.assert_array_equal(weights.table, theirs[name].table)
+
+
+@given(histories)
+@settings(max_examples=60, deadline=None)
+def test_live_model_equals_the_fold_of_its_log(actions: list[tuple[object, ...]]) -> None:
+    engine = told(actions)
+    same(engine.model, fold(Model(), everything(engine.log)))
+
+
+@given(histories, st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_snapshot_and_the_rest_of_the_log_equal_the_fold(actions: list[tuple[object, ...]], share: float) -> None:
+    entries = everything(told(actions).log)
+    cut = round(share * len(entries))
+    resumed = Model.load(fold(Model(), entries[:cut]).dump())
+    same(fold(resumed, entries[cut:]), fold(Model(), entries))
+
+
+@given(histories)
+@settings(max_examples=60, deadline=None)
+def test_every_decision_can_be_made_again_from_the_log(actions: list[tuple[object, ...]]) -> None:
+    engine = told(actions)
+    replayed = replay(engine.log)
+    assert replayed.decisions == sum(isinstance(entry.fact, Decided) for entry in everything(engine.log))
+    assert replayed.divergences == []
+
+
+@given(histories)
+@settings(max_examples=40, deadline=None)
+def test_decisions_of_a_server_behind_its_learner_can_be_made_again(actions: list[tuple[object, ...]]) -> None:
+    log, snapshots = MemoryLog(), MemorySnapshots()
+    server = Engine(Model(learning=False), log)
+    follower = Follower(Model(), log, snapshots, weights_every_s=0.0)
+
+    def publish() -> None:
+        follower.turn()
+        weights = newest_weights(snapshots, server.model.published.seq)
+        if weights is not None:
+            server.model.adopt(weights)
+
+    Story(server, publish).tell(actions)
+    assert replay(log).divergences == []
