@@ -1,0 +1,128 @@
+"""Item to item: what people who touched one thing also touched, counted live."""
+
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch, best
+from bandstand.candidates.growing import grown
+from bandstand.events import ItemPut
+
+# A touch is paired with this many touches before it.
+PAIRED = 20
+# Neighbours kept for an item, and what is added to a cosine's denominator so that one chance meeting is no
+# evidence. With these two, cosine ItemKNN reached nDCG@10 0.394 on MovieLens-100K (popularity: 0.217).
+MOST_NEIGHBOURS = 200
+SHRINK = 50.0
+
+
+def _table() -> npt.NDArray[np.int32]:
+    return np.zeros((0, 8), np.int32)
+
+
+class Collaborative(msgspec.Struct):
+    """Shrunk cosines between items, over the histories in which they stand.
+
+    similarity(i, j) = together(i, j) / (√(people(i) · people(j)) + SHRINK)
+
+    where `people(i)` counts the histories that i entered and `together(i, j)` those that held both (Bell and
+    Koren 2007 for the shrinkage). A second touch by the same person, while the first is still in that
+    history, counts for nothing, so nobody makes two items similar alone. Each item keeps a bounded list of
+    neighbours in one row of `neighbours` and `together`; an unused place is a neighbour that was met 0 times.
+    A list without room for one more touch keeps its strongest three quarters, the latest among equals.
+    """
+
+    name: ClassVar[str] = "collaborative"
+
+    people: npt.NDArray[np.int32] = msgspec.field(default_factory=lambda: np.zeros(0, np.int32))
+    lengths: npt.NDArray[np.int32] = msgspec.field(default_factory=lambda: np.zeros(0, np.int32))
+    neighbours: npt.NDArray[np.int32] = msgspec.field(default_factory=_table)
+    together: npt.NDArray[np.int32] = msgspec.field(default_factory=_table)
+
+    def put(self, row: int, item: ItemPut) -> None:
+        """What an item says about itself is of no matter here."""
+
+    def removed(self, row: int) -> None:
+        """What is known is kept: the item may come back, and until then it is not allowed."""
+
+    def touched(self, touch: Touch) -> None:
+        if touch.row in touch.before:
+            return
+        before = np.array(list(dict.fromkeys(touch.before))[:PAIRED], np.int64)
+        self._reserve(max(touch.row, before.max(initial=0)) + 1)
+        self.people[touch.row] += 1
+        for row in (touch.row, *before.tolist()):
+            if self.lengths[row] > MOST_NEIGHBOURS - PAIRED:
+                self._drop_weakest(row)
+        self._count(touch.row, before)
+
+    def propose(self, ask: Ask) -> Proposals:
+        known = ask.history < len(self.people)
+        history, weights = ask.history[known], ask.weights[known]
+        neighbours = self.neighbours[history]
+        evidence = weights[:, None] * self._similarities(history)
+        size = len(ask.allowed)
+        total = np.bincount(neighbours.ravel(), evidence.ravel(), minlength=size)
+        scores: Scores = total[:size].astype(np.float64)
+        scores[history] = 0
+        rows = best(scores, ask.allowed, ask.limit)
+        return Proposals(rows, scores[rows], self._because(rows, history, neighbours, evidence))
+
+    def _similarities(self, rows: Rows) -> Scores:
+        """float64[rows, width]: how similar each of these rows is to each of its neighbours."""
+        roots = np.sqrt(self.people, dtype=np.float64)
+        cosines: Scores = self.together[rows] / (roots[rows, None] * roots[self.neighbours[rows]] + SHRINK)
+        return cosines
+
+    def _because(self, rows: Rows, history: Rows, neighbours: npt.NDArray[np.int32], evidence: Scores) -> Rows:
+        """For each proposed row the row of the history with the most evidence for it."""
+        if len(rows) == 0:
+            return np.zeros(0, np.int64)
+        place = np.full(max(len(self.people), int(rows.max()) + 1), NOBODY, np.int64)
+        place[rows] = np.arange(len(rows))
+        places = place[neighbours]
+        by, at = np.nonzero((places != NOBODY) & (evidence > 0))
+        shares = np.zeros((len(history), len(rows)))
+        shares[by, places[by, at]] = evidence[by, at]
+        because: Rows = history[shares.argmax(axis=0)]
+        return because
+
+    def _count(self, row: int, before: Rows) -> None:
+        """One more meeting of `row` with each of `before`, written on both sides."""
+        here = np.concatenate((np.full_like(before, row), before))
+        there = np.concatenate((before, np.full_like(before, row)))
+        places = (self.neighbours[here] == there[:, None]) & (self.together[here] > 0)
+        met = places.any(axis=1)
+        self.together[here[met], places[met].argmax(axis=1)] += 1
+        here, there = here[~met], there[~met]
+        of_row = here == row
+        free = self.lengths[here] + np.where(of_row, np.cumsum(of_row) - 1, 0)
+        self._widen(int(free.max(initial=-1)) + 1)
+        self.neighbours[here, free] = there
+        self.together[here, free] = 1
+        np.add.at(self.lengths, here, 1)
+
+    def _drop_weakest(self, row: int) -> None:
+        length = int(self.lengths[row])
+        strength = self._similarities(np.array([row]))[0, :length]
+        newest_first = np.argsort(-strength[::-1], kind="stable")
+        kept = np.sort(length - 1 - newest_first[: MOST_NEIGHBOURS * 3 // 4])
+        for table in (self.neighbours, self.together):
+            table[row, : len(kept)] = table[row, kept]
+            table[row, len(kept) :] = 0
+        self.lengths[row] = len(kept)
+
+    def _reserve(self, rows: int) -> None:
+        self.people = grown(self.people, rows)
+        self.lengths = grown(self.lengths, rows)
+        self.neighbours = grown(self.neighbours, rows)
+        self.together = grown(self.together, rows)
+
+    def _widen(self, width: int) -> None:
+        have = self.neighbours.shape[1]
+        if width > have:
+            more = min(max(width, 2 * have), MOST_NEIGHBOURS) - have
+            self.neighbours = np.pad(self.neighbours, ((0, 0), (0, more)))
+            self.together = np.pad(self.together, ((0, 0), (0, more)))
