@@ -1,0 +1,218 @@
+"""Likeness of words: items whose texts and categories resemble what the user touched."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from typing import ClassVar, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from bandstand.candidates import Ask, Proposals, Rows, Scores, Touch, best
+from bandstand.candidates.growing import grown
+from bandstand.events import ItemPut
+from bandstand.features import named
+
+# Read in this order, up to LONGEST_TEXT characters in all.
+TEXTS = ("title", "text", "description")
+LONGEST_TEXT = 20_000
+LONGEST_WORD = 40
+MOST_WORDS = 256
+MOST_LABELS = 64
+# What a category or a tag counts, where a word counts 1. On the shipped catalogue with `style` hidden, the ten
+# nearest to an item have its style in 69 % of cases at 1, 74 % at 2, 78 % at 3 and at 4.
+LABEL_WEIGHT = 3.0
+
+Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int32]
+
+_WORD = re.compile(r"[^\W_]{2,}")
+_ENGLISH = """
+an and any are as at be been but by can do for from had has have he her his how if in into is it its
+just like made make makes may more most no nor not of off on only or our out over own perfect she so
+some such than that the their them then there these they this those through to too up us very was we
+were what when where which while who will with you your
+"""
+_STOP_WORDS = frozenset(_ENGLISH.split())
+
+
+def terms(item: ItemPut) -> dict[str, float]:
+    """The item's words, with sub-linear counts 1 + ln n, and its labels (`category=shoes`, `tag=sale`)."""
+    texts = (item.features.get(name) for name in TEXTS)
+    text = " ".join(value for value in texts if isinstance(value, str))[:LONGEST_TEXT].lower()
+    words = Counter(word for word in _WORD.findall(text) if len(word) <= LONGEST_WORD)
+    for word in _STOP_WORDS:
+        del words[word]
+    labels = [label for label in named(item.features) if "=" in label] + [f"tag={tag}" for tag in item.tags]
+    counted = {word: 1 + math.log(n) for word, n in words.most_common(MOST_WORDS)}
+    return counted | dict.fromkeys(labels[:MOST_LABELS], LABEL_WEIGHT)
+
+
+class Vectors(NamedTuple):
+    """Some sparse vectors end to end, of `lengths` entries each."""
+
+    places: Places
+    weights: Floats
+    lengths: Places
+
+
+class Content(msgspec.Struct):
+    """TF-IDF vectors of unit length, one for each item, in compressed sparse rows.
+
+    weight(term, item) ∝ count(term, item) · idf(term)
+    idf(term) = ln((1 + items) / (1 + items with the term)) + 1
+
+    (Salton and Buckley 1988, smoothed as in scikit-learn). Document d lies in `places` from `starts[d]` to
+    `starts[d + 1]`, and `document[row]` is 1 + d, or 0 where the item has no words. An item that changes gets
+    a new document at the end. Once a quarter as many items were put as the last fit saw, the next fit is made
+    within that `put`: it leaves out the documents and words of no further use and weighs all others anew.
+    """
+
+    name: ClassVar[str] = "content"
+
+    words: list[str] = []
+    vocabulary: dict[str, int] = {}
+    idf: Floats = msgspec.field(default_factory=lambda: np.zeros(0, np.float32))
+    document: Places = msgspec.field(default_factory=lambda: np.zeros(0, np.int32))
+    documents: int = 0
+    starts: Places = msgspec.field(default_factory=lambda: np.zeros(1, np.int32))
+    places: Places = msgspec.field(default_factory=lambda: np.zeros(0, np.int32))
+    counts: Floats = msgspec.field(default_factory=lambda: np.zeros(0, np.float32))
+    weights: Floats = msgspec.field(default_factory=lambda: np.zeros(0, np.float32))
+    fitted: int = 0
+    put_since: int = 0
+
+    def put(self, row: int, item: ItemPut) -> None:
+        self.removed(row)
+        found = terms(item)
+        if not found:
+            return
+        self._append(row, self._vocabulary_places(found), np.fromiter(found.values(), np.float32, len(found)))
+        self.put_since += 1
+        if 4 * self.put_since >= self.fitted:
+            self._fit()
+
+    def removed(self, row: int) -> None:
+        if row < len(self.document):
+            self.document[row] = 0
+
+    def touched(self, touch: Touch) -> None:
+        """Behaviour is of no matter here."""
+
+    def propose(self, ask: Ask) -> Proposals:
+        size = len(ask.allowed)
+        document = grown(self.document, size)[:size]
+        known = document[ask.history] > 0
+        history, liked = ask.history[known], self._vectors(document[ask.history[known]] - 1)
+        shares = (ask.weights[known] / ask.weights[known].sum()).astype(np.float32)
+        liked = liked._replace(weights=liked.weights * np.repeat(shares, liked.lengths))
+        scores: Scores = np.concatenate((np.zeros(1), self._likeness(liked)), dtype=np.float64)[document]
+        scores[history] = 0
+        rows = best(scores, ask.allowed, ask.limit)
+        because = history[_nearest(self._vectors(document[rows] - 1), liked)] if len(rows) else rows
+        return Proposals(rows, scores[rows], because)
+
+    def shared_terms(self, a: int, b: int, most: int = 3) -> list[str]:
+        """The words, not labels or numbers, that make the items in rows `a` and `b` most alike."""
+        if max(a, b) >= len(self.document) or not (self.document[a] and self.document[b]):
+            return []
+        first, second = (self._vectors(self.document[[row]] - 1) for row in (a, b))
+        both, of_a, of_b = np.intersect1d(first.places, second.places, True, return_indices=True)
+        order = np.argsort(-first.weights[of_a] * second.weights[of_b], kind="stable")
+        words = (self.words[place] for place in both[order])
+        return list(islice(filter(str.isalpha, words), most))
+
+    def _vectors(self, documents: Places) -> Vectors:
+        index, lengths = _spans(self.starts, documents)
+        return Vectors(self.places[index], self.weights[index], lengths)
+
+    def _likeness(self, liked: Vectors) -> Floats:
+        """float32[documents]: the similarity of each document to the sum of these vectors."""
+        used = self.starts[self.documents]
+        profile = np.bincount(liked.places, liked.weights, minlength=len(self.words)).astype(np.float32)
+        parts = (self.weights[:used], self.places[:used], self.starts[: self.documents + 1])
+        return np.asarray(csr_array(parts, shape=(self.documents, len(self.words))) @ profile, np.float32)
+
+    def _vocabulary_places(self, words: Iterable[str]) -> Places:
+        """The places of these words; a new one is as rare as can be until the next fit."""
+        known = len(self.words)
+        for word in words:
+            if self.vocabulary.setdefault(word, len(self.words)) == len(self.words):
+                self.words.append(word)
+        self.idf = grown(self.idf, len(self.words))
+        self.idf[known : len(self.words)] = _idf(self.fitted, 0)
+        return np.fromiter(map(self.vocabulary.__getitem__, words), np.int32)
+
+    def _append(self, row: int, places: Places, counts: Floats) -> None:
+        used = int(self.starts[self.documents])
+        end = used + len(places)
+        self.places, self.counts, self.weights = (
+            grown(self.places, end),
+            grown(self.counts, end),
+            grown(self.weights, end),
+        )
+        self.places[used:end] = places
+        self.counts[used:end] = counts
+        weights = counts * self.idf[places]
+        self.weights[used:end] = weights / np.sqrt(np.square(weights).sum())
+        self.documents += 1
+        self.starts = grown(self.starts, self.documents + 1)
+        self.starts[self.documents] = end
+        self.document = grown(self.document, row + 1)
+        self.document[row] = self.documents
+
+    def _fit(self) -> None:
+        """Keep the documents in use and their words, and weigh them by how rare each word is now."""
+        rows = np.flatnonzero(self.document)
+        index, lengths = _spans(self.starts, self.document[rows] - 1)
+        places, self.counts = self.places[index], self.counts[index]
+        self.documents = self.fitted = len(rows)
+        self.put_since = 0
+        self.document[rows] = np.arange(1, len(rows) + 1)
+        self.starts = np.concatenate((np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)))
+
+        frequency = np.bincount(places, minlength=len(self.words))
+        used = np.flatnonzero(frequency)
+        self.words = [self.words[place] for place in used]
+        self.vocabulary = {word: place for place, word in enumerate(self.words)}
+        moved = np.zeros(len(frequency), np.int32)
+        moved[used] = np.arange(len(used))
+        self.places = moved[places]
+        self.idf = _idf(self.fitted, frequency[used])
+
+        weights = self.counts * self.idf[self.places]
+        norms = np.sqrt(np.add.reduceat(np.square(weights), self.starts[:-1]))
+        self.weights = weights / np.repeat(norms, lengths)
+
+
+def _idf(documents: int, frequency: npt.NDArray[np.int64] | int) -> Floats:
+    return (np.log((1 + documents) / (1 + np.asarray(frequency))) + 1).astype(np.float32)
+
+
+def _spans(starts: Places, documents: Places) -> tuple[npt.NDArray[np.int64], Places]:
+    """Where the entries of these documents lie, end to end, and how many each has."""
+    lengths = starts[documents + 1] - starts[documents]
+    shift = starts[documents] - (np.cumsum(lengths) - lengths)
+    return np.repeat(shift, lengths) + np.arange(lengths.sum()), lengths
+
+
+def _nearest(candidates: Vectors, liked: Vectors) -> Rows:
+    """For each candidate the number of the liked vector with the largest inner product.
+
+    Only words of the liked vectors matter: they get the rows 1 and up of a dense matrix, all others share
+    row 0, which is zero.
+    """
+    column = np.zeros(max(int(candidates.places.max()), int(liked.places.max())) + 1, np.int32)
+    column[liked.places] = 1
+    column *= np.cumsum(column, dtype=np.int32)
+    dense = np.zeros((int(column.max()) + 1, len(liked.lengths)), np.float32)
+    dense[column[liked.places], np.repeat(np.arange(len(liked.lengths)), liked.lengths)] = liked.weights
+    starts = np.concatenate((np.zeros(1, np.int32), np.cumsum(candidates.lengths, dtype=np.int32)))
+    parts = (candidates.weights, column[candidates.places], starts)
+    likeness = csr_array(parts, shape=(len(candidates.lengths), len(dense))) @ dense
+    nearest: Rows = np.asarray(likeness).argmax(axis=1)
+    return nearest
