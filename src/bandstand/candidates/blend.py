@@ -1,0 +1,109 @@
+"""One list of candidates out of the proposals of several generators, with what each of them said."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from bandstand.candidates import NOBODY, Proposals, Rows
+from bandstand.events import Source
+
+# Cormack, Clarke and Büttcher 2009: "k = 60 was fixed during a pilot investigation and not altered".
+K = 60
+# Of the blend's places, the part promised to the first proposals of each generator.
+SHARE = 0.1
+NOT_PROPOSED = -1
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+class Candidates(NamedTuple):
+    """n candidates, best first, and what each of S generators said of them.
+
+    `scores` (float32[n, S]) are 1 for a generator's best and 0 where it was silent, `ranks` (int32[n, S])
+    count from 0 or are NOT_PROPOSED, `because` (int64[n, S]) is a row of the history or NOBODY.
+    """
+
+    rows: Rows
+    scores: npt.NDArray[np.float32]
+    ranks: npt.NDArray[np.int32]
+    because: Rows
+    names: tuple[str, ...]
+
+
+def blend(
+    proposals: Sequence[tuple[str, Proposals]], *, limit: int, weights: Sequence[float] | None = None
+) -> Candidates:
+    """At most `limit` of everything that one or more generators proposed, by weighted reciprocal-rank fusion.
+
+    fused(item) = Σ weight_s / (K + rank_s(item)), ranks from 1, over the generators that proposed it
+
+    (Cormack, Clarke and Büttcher 2009). The first `limit · SHARE` of each generator are in, whatever their
+    fused score, so that none is crowded out: at least one each, if there is room for all. Equal scores go by
+    row.
+    """
+    spoken = [said for _, said in proposals]
+    lengths = [len(said.rows) for said in spoken]
+    by = np.repeat(np.arange(len(spoken)), lengths)
+    rank = _joined([np.arange(length) for length in lengths])
+    rows, place = np.unique(_joined([said.rows for said in spoken]), return_inverse=True)
+
+    strength = np.ones(len(spoken)) if weights is None else np.asarray(weights, np.float64)
+    fused = np.bincount(place, strength[by] / (K + 1 + rank), minlength=len(rows))
+    share = min(max(int(limit * SHARE), 1), limit // len(spoken))
+    promised = np.zeros(len(rows), np.bool_)
+    promised[place[rank < share]] = True
+    chosen = np.lexsort((-fused, ~promised))[:limit]  # stable, and `rows` rise: ties go to the lower row
+    chosen = chosen[np.lexsort((chosen, -fused[chosen]))]
+
+    shape = (len(rows), len(spoken))
+    scores, ranks = np.zeros(shape, np.float32), np.full(shape, NOT_PROPOSED, np.int32)
+    because = np.full(shape, NOBODY)
+    scores[place, by] = _joined([_scaled(said) for said in spoken])
+    ranks[place, by] = rank
+    because[place, by] = _joined([said.because for said in spoken])
+    names = tuple(name for name, _ in proposals)
+    return Candidates(rows[chosen], scores[chosen], ranks[chosen], because[chosen], names)
+
+
+def sources(candidates: Candidates, i: int, ids: Sequence[str]) -> tuple[Source, ...]:
+    """Who proposed candidate `i`: the highest rank first, and of equal ones the generator named first."""
+    said = zip(
+        candidates.names,
+        candidates.scores[i].tolist(),
+        candidates.ranks[i].tolist(),
+        candidates.because[i].tolist(),
+        strict=True,
+    )
+    spoken = [
+        Source(name, score, rank, None if because == NOBODY else ids[because])
+        for name, score, rank, because in said
+        if rank != NOT_PROPOSED
+    ]
+    return tuple(sorted(spoken, key=lambda source: source.rank))
+
+
+def source_names(names: Iterable[str]) -> list[str]:
+    """The columns of `source_matrix`, as `features.source_features` calls them."""
+    return [column for name in names for column in (name, f"{name} rank", f"{name} score")]
+
+
+def source_matrix(candidates: Candidates) -> npt.NDArray[np.float32]:
+    """float32[n, 3 · S]: `features.source_features` of each candidate, 0 where a generator was silent."""
+    n, generators = candidates.ranks.shape
+    proposed = candidates.ranks != NOT_PROPOSED
+    matrix = np.zeros((n, generators, 3), np.float32)
+    matrix[:, :, 0] = proposed
+    np.divide(1.0, 1 + candidates.ranks, out=matrix[:, :, 1], where=proposed, casting="same_kind")
+    matrix[:, :, 2] = candidates.scores
+    return matrix.reshape(n, 3 * generators)
+
+
+def _scaled(said: Proposals) -> npt.NDArray[np.float64]:
+    top = said.scores.max(initial=0.0)
+    return said.scores / top if top > 0 else said.scores
+
+
+def _joined(parts: list[npt.NDArray[_Number]]) -> npt.NDArray[_Number]:
+    return np.concatenate(parts)
