@@ -1,0 +1,253 @@
+"""What an experiment is, as its TOML file or the body over HTTP says it, and what can be wrong with one."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from bandstand.errors import InputError, UnknownError
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Unit = Literal["user", "session"]
+Method = Literal["ab", "interleave"]
+
+_ROUNDING = 1e-9  # thirds and tenths written in decimal do not add up to exactly 1
+
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One side of an experiment: the strategy that ranks for it, and its share of the units."""
+
+    name: Name
+    strategy: Name
+    weight: float
+
+
+class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is measured from the rewards called `reward`.
+
+    `mean` is their sum per unit; `ratio` their sum per pick shown, as clicks per impression. Only the `decision`
+    metrics enter the verdict; a `guardrail` may not get worse; a `secondary` one is for information.
+    """
+
+    name: Name
+    reward: Name
+    kind: Literal["mean", "ratio"] = "mean"
+    role: Literal["decision", "guardrail", "secondary"] = "decision"
+
+
+class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A comparison of strategies on one surface. The first variant is the control.
+
+    `traffic` is the share of its layer's units that takes part, beginning at `traffic_from`: experiments in one layer
+    share its units out, so that a unit is in one of them at most. `salt` splits the units among the variants and
+    defaults to the name. `learn_from` says whether a variant learns from its own traffic or from everybody's. `start`
+    starts the experiment when it is first recorded.
+    """
+
+    name: Name
+    surface: Name
+    variants: tuple[Variant, ...]
+    hypothesis: str = ""
+    owner: str = ""
+    unit: Unit = "user"
+    layer: Name = "default"
+    traffic: float = 1.0
+    traffic_from: float = 0.0
+    method: Method = "ab"
+    learn_from: Literal["own", "all"] = "own"
+    salt: Name | None = None
+    metrics: tuple[Metric, ...] = (Metric("click", "click"),)
+    alpha: float = 0.05
+    start: bool = False
+
+
+class Problem(NamedTuple):
+    """Why an experiment cannot be accepted; `field` is the part of its definition to change."""
+
+    message: str
+    field: str
+
+
+def parse(builtins: object) -> Experiment:
+    """The experiment that a decoded TOML file or JSON body describes; InputError where its shape is wrong."""
+    try:
+        return msgspec.convert(builtins, Experiment)
+    except msgspec.ValidationError as error:
+        raise _misshapen(builtins, error) from None
+
+
+def variant(experiment: Experiment, name: str) -> Variant:
+    for one in experiment.variants:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in experiment.variants)
+    raise UnknownError(
+        f"experiment '{experiment.name}': variant '{name}' is not defined; known: {known}", field="variant"
+    )
+
+
+def problems(
+    experiment: Experiment,
+    *,
+    surfaces: Collection[str],
+    strategies: Collection[str],
+    running: Collection[Experiment] = (),
+) -> list[Problem]:
+    """Everything that speaks against the experiment, given the names that are defined and the experiments that it
+    would run beside (an entry of the same name is its own earlier definition and does not count)."""
+    found = [
+        *_unknown(experiment, surfaces, strategies),
+        *_variants(experiment),
+        *_metrics(experiment),
+        *_numbers(experiment),
+    ]
+    others = [other for other in running if other.name != experiment.name]
+    found.extend(_elsewhere(experiment, [other for other in others if other.layer != experiment.layer]))
+    found.extend(_overlaps(experiment, [other for other in others if other.layer == experiment.layer]))
+    return [Problem(f"experiment '{experiment.name}': {one.message}", one.field) for one in found]
+
+
+def check(
+    experiment: Experiment,
+    *,
+    surfaces: Collection[str],
+    strategies: Collection[str],
+    running: Collection[Experiment] = (),
+) -> None:
+    """InputError with the first of the `problems`, where there are any."""
+    for problem in problems(experiment, surfaces=surfaces, strategies=strategies, running=running):
+        raise InputError(problem.message, field=problem.field)
+
+
+def _unknown(experiment: Experiment, surfaces: Collection[str], strategies: Collection[str]) -> Iterator[Problem]:
+    if experiment.surface not in surfaces:
+        yield Problem(
+            f"surface '{experiment.surface}' is not defined; known: {_listed(surfaces)}",
+            "surface",
+        )
+    for index, one in enumerate(experiment.variants):
+        if one.strategy not in strategies:
+            yield Problem(
+                f"strategy '{one.strategy}' is not defined; known: {_listed(strategies)}",
+                f"variants[{index}].strategy",
+            )
+
+
+def _variants(experiment: Experiment) -> Iterator[Problem]:
+    variants = experiment.variants
+    if len(variants) < 2:
+        yield Problem(
+            f"{len(variants)} variants, must be at least 2; a comparison needs a control and a treatment",
+            "variants",
+        )
+    if experiment.method == "interleave" and len(variants) > 2:
+        yield Problem(
+            f"{len(variants)} variants, an interleaving has exactly 2; compare more with method 'ab', or in pairs",
+            "variants",
+        )
+    if experiment.method == "interleave" and any(one.weight != 0.5 for one in variants):
+        yield Problem("an interleaving drafts from both variants alike; give each the weight 0.5", "variants")
+    for name in _repeated(one.name for one in variants):
+        yield Problem(f"variant '{name}' is defined twice; give each its own name", "variants")
+    for index, one in enumerate(variants):
+        if "/" in one.name:
+            # What a variant learns is kept under "experiment/variant", which is taken apart at the last slash.
+            yield Problem(f"variant '{one.name}': the name must not contain '/'", f"variants[{index}].name")
+        if not 0 < one.weight <= 1:
+            yield Problem(
+                f"variant '{one.name}': weight is {one.weight:g}, must be above 0 and at most 1; leave out a variant "
+                "that nobody should see",
+                f"variants[{index}].weight",
+            )
+    total = sum(one.weight for one in variants)
+    if variants and not abs(total - 1) <= _ROUNDING:
+        yield Problem(f"the weights add up to {total:.10g}, must be 1", "variants")
+
+
+def _metrics(experiment: Experiment) -> Iterator[Problem]:
+    if all(metric.role != "decision" for metric in experiment.metrics):
+        yield Problem("no metric has the role 'decision'; name the one that decides", "metrics")
+    for name in _repeated(metric.name for metric in experiment.metrics):
+        yield Problem(f"metric '{name}' is defined twice; give each its own name", "metrics")
+
+
+def _numbers(experiment: Experiment) -> Iterator[Problem]:
+    start, end = _segment(experiment)
+    if not experiment.traffic > 0:
+        yield Problem(
+            f"traffic is {experiment.traffic:g}, must be above 0; leave it a draft where nobody should see it",
+            "traffic",
+        )
+    elif not (start >= 0 and end <= 1 + _ROUNDING):
+        yield Problem(
+            f"traffic {experiment.traffic:g} from {start:g} on covers [{start:g}, {end:g}) of layer "
+            f"'{experiment.layer}', must lie within [0, 1]",
+            "traffic_from" if experiment.traffic <= 1 else "traffic",
+        )
+    if not 0 < experiment.alpha < 1:
+        yield Problem(f"alpha is {experiment.alpha:g}, must be between 0 and 1, as 0.05", "alpha")
+
+
+def _elsewhere(experiment: Experiment, others: list[Experiment]) -> Iterator[Problem]:
+    """Each variant decides the whole strategy, so a request can obey one experiment only."""
+    for other in others:
+        if other.surface == experiment.surface:
+            yield Problem(
+                f"'{other.name}' already runs on surface '{other.surface}' in layer '{other.layer}'; put both into "
+                f"layer '{other.layer}' and divide its traffic, or stop '{other.name}' first",
+                "layer",
+            )
+
+
+def _overlaps(experiment: Experiment, layer: list[Experiment]) -> Iterator[Problem]:
+    start, end = _segment(experiment)
+    for other in layer:
+        if other.unit != experiment.unit:
+            # A layer keeps its experiments apart by hashing one id; a user and its session fall anywhere in it.
+            yield Problem(
+                f"layer '{other.layer}' is divided by {other.unit}, as '{other.name}' runs in it; use unit "
+                f"'{other.unit}' or another layer",
+                "unit",
+            )
+        from_, to = _segment(other)
+        if min(end, to) - max(start, from_) > _ROUNDING:
+            yield Problem(
+                f"traffic [{start:g}, {end:g}) of layer '{other.layer}' overlaps [{from_:g}, {to:g}) of "
+                f"'{other.name}', which is running; free: {_free(layer)}",
+                "traffic_from",
+            )
+
+
+def _free(layer: list[Experiment]) -> str:
+    """What the experiments leave of their layer, in words."""
+    taken = sorted(_segment(other) for other in layer)
+    gaps = [(to, from_) for (_, to), (from_, _) in pairwise([(0.0, 0.0), *taken, (1.0, 1.0)])]
+    return ", ".join(f"[{start:g}, {end:g})" for start, end in gaps if end - start > _ROUNDING) or "nothing"
+
+
+def _segment(experiment: Experiment) -> tuple[float, float]:
+    return experiment.traffic_from, experiment.traffic_from + experiment.traffic
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _misshapen(builtins: object, error: msgspec.ValidationError) -> InputError:
+    """msgspec's "Expected `float`, got `str` - at `$.variants[0].weight`" with the experiment's name and the field."""
+    name = builtins.get("name") if isinstance(builtins, dict) else None
+    what, _, path = str(error).partition(" - at `$")
+    field = path.rstrip("`").removeprefix(".")
+    missing = what.partition("missing required field `")[2].rstrip("`")
+    unknown = what.partition("contains unknown field `")[2].rstrip("`")
+    if missing or unknown:
+        what = "is missing" if missing else "is not a field of an experiment"
+        field = ".".join(filter(None, (field, missing or unknown)))
+    subject = f"experiment '{name}'" if isinstance(name, str) else "experiment"
+    return InputError(": ".join(filter(None, (subject, field, what))), field=field or None)

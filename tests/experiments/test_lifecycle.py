@@ -1,0 +1,71 @@
+"""An experiment goes forward only, and does not change under way."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from bandstand.errors import ConflictError
+from bandstand.experiments.definition import Experiment, Metric, Variant
+from bandstand.experiments.lifecycle import MOVES, check_change, moved
+
+OLD = Experiment("x", "home", (Variant("a", "default", 0.5), Variant("b", "explore", 0.5)), traffic=0.5)
+BREAKING: list[dict[str, Any]] = [
+    {"surface": "related"},
+    {"variants": (Variant("a", "default", 0.4), Variant("b", "explore", 0.6))},
+    {"variants": (Variant("a", "default", 0.5), Variant("b", "popular", 0.5))},
+    {"unit": "session"},
+    {"layer": "other"},
+    {"traffic_from": 0.25},
+    {"method": "interleave"},
+    {"learn_from": "all"},
+    {"salt": "new"},
+    {"alpha": 0.2},
+    {"traffic": 0.25},
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "to"), [("draft", "running"), ("running", "stopped"), ("stopped", "shipped"), ("running", "shipped")]
+)
+def test_these_moves_are_allowed(state: str, to: str) -> None:
+    assert moved(state, to) == to
+
+
+@pytest.mark.parametrize("state", MOVES)
+def test_every_other_move_is_refused_with_those_that_are_allowed(state: str) -> None:
+    for to in ("draft", "running", "stopped", "shipped", "paused"):
+        if to not in MOVES[state]:
+            allowed = ", ".join(MOVES[state]) or "nothing"
+            with pytest.raises(ConflictError, match=f"is {state}: cannot become {to}; allowed: {allowed}"):
+                moved(state, to)
+
+
+def test_starting_again_is_refused_with_the_way_to_do_it() -> None:
+    with pytest.raises(ConflictError, match="to run it again, record it under a new name"):
+        moved("stopped", "running")
+
+
+@pytest.mark.parametrize("change", BREAKING, ids=str)
+def test_a_change_that_breaks_a_running_experiment_is_refused_with_the_remedy(change: dict[str, Any]) -> None:
+    with pytest.raises(ConflictError, match=r"'x' is running: .*; stop it and record .* a new name") as caught:
+        check_change(OLD, replace(OLD, **change), state="running")
+    assert caught.value.field in change
+
+
+@pytest.mark.parametrize("change", BREAKING, ids=str)
+def test_anything_may_change_in_a_draft(change: dict[str, Any]) -> None:
+    check_change(OLD, replace(OLD, **change), state="draft")
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "shipped"])
+def test_words_and_metrics_may_change_at_any_time(state: str) -> None:
+    new = replace(OLD, hypothesis="better", owner="me", metrics=(Metric("sale", "sale"),))
+    check_change(OLD, new, state=state)
+
+
+def test_traffic_may_grow_while_it_runs_and_not_afterwards() -> None:
+    wider = replace(OLD, traffic=1.0)
+    check_change(OLD, wider, state="running")
+    with pytest.raises(ConflictError, match="is stopped: traffic cannot change; record"):
+        check_change(OLD, wider, state="stopped")
