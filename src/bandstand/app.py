@@ -10,7 +10,7 @@ from typing import TypeVar
 from litestar import Litestar
 
 from bandstand.api import create_api
-from bandstand.configuration import definitions, experiments, recorded
+from bandstand.configuration import definitions, experiment_files, experiment_in, recorded
 from bandstand.engine import Engine
 from bandstand.errors import BandstandError, StoreError
 from bandstand.events import AnyFact
@@ -53,11 +53,11 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> None:
     """
     facts = definitions(engine.model.state, surfaces=settings.surfaces, strategies=settings.strategies)
     _committed(engine, facts, at)
-    for path, experiment in experiments(Path(settings.experiments)).items():
+    for file in experiment_files(Path(settings.experiments)):
         try:
-            _committed(engine, recorded(engine.model.state, experiment), at)
+            _committed(engine, recorded(engine.model.state, experiment_in(file)), at)
         except BandstandError as error:
-            _logger.warning("%s: left as it was recorded before: %s", path, error)
+            _logger.warning("%s: left as it was recorded before: %s", file, error)
 
 
 def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[int, int], None]) -> None:

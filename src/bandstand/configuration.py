@@ -53,9 +53,19 @@ def definitions(
     ]
 
 
-def experiments(folder: Path) -> dict[Path, Experiment]:
-    """The experiments of a folder, one TOML file each; InputError names the file that cannot be read."""
-    return {path: _experiment(path) for path in sorted(folder.glob("*.toml"))} if folder.is_dir() else {}
+def experiment_files(folder: Path) -> list[Path]:
+    """One TOML file an experiment; none where there is no such folder."""
+    return sorted(folder.glob("*.toml"))
+
+
+def experiment_in(file: Path) -> Experiment:
+    """The experiment that a TOML file defines; InputError names the file where it cannot be read."""
+    try:
+        return parse(tomllib.loads(file.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: it is not a TOML file ({error})") from error
+    except BandstandError as error:
+        raise InputError(f"{file}: {error}", field=error.field) from error
 
 
 def recorded(state: State, experiment: Experiment) -> list[AnyFact]:
@@ -84,15 +94,6 @@ def check_experiment(state: State, experiment: Experiment) -> None:
 
 def raw(definition: Surface | Strategy | Experiment) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(definition))
-
-
-def _experiment(path: Path) -> Experiment:
-    try:
-        return parse(tomllib.loads(path.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: it is not a TOML file ({error})") from error
-    except BandstandError as error:
-        raise InputError(f"{path}: {error}", field=error.field) from error
 
 
 def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, T]:

@@ -20,18 +20,28 @@ _PAGE = 1000
 
 
 class Live:
-    """One engine on one event loop. `alone` says that nobody else writes to the log."""
+    """One engine on one event loop.
+
+    `alone` says that nobody else writes to the log; at most `queue` facts wait to be written, then BusyError. `failing`
+    says which of its background tasks do not succeed at the moment, and why.
+    """
 
     def __init__(
-        self, engine: Engine, snapshots: Snapshots, *, alone: bool, clock: Callable[[], float] = time.time
+        self,
+        engine: Engine,
+        snapshots: Snapshots,
+        *,
+        alone: bool,
+        queue: int = 4096,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.engine = engine
         self.clock = clock
+        self.failing: dict[str, str] = {}
         self._snapshots = snapshots
-        self._writer = Writer(engine.log, on_commit=engine.apply)
+        self._writer = Writer(engine.log, on_commit=engine.apply, queue=queue)
         self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
-        self.failing: dict[str, str] = {}
 
     async def start(self) -> None:
         """Begin to look for new weights, and for other servers' entries."""
@@ -46,6 +56,8 @@ class Live:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._writer.close()
+        self._snapshots.close()
+        self.engine.log.close()
 
     async def rank(self, request: Request, *, key: str | None = None) -> Decided:
         """A durable decision. The same `key` again answers the decision that it made the first time; ConflictError

@@ -1,0 +1,120 @@
+"""`bandstand check`: are settings, strategies, surfaces and experiments right, and what would each do?"""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import rich_click as click
+from rich.table import Table
+
+from bandstand.cli import options
+from bandstand.configuration import check_experiment, definitions, experiment_files, experiment_in
+from bandstand.errors import BandstandError, StoreError
+from bandstand.events import Entry
+from bandstand.experiments.definition import Experiment
+from bandstand.follow import newest_model
+from bandstand.settings import Settings
+from bandstand.state import State
+from bandstand.store.memory import MemorySnapshots
+from bandstand.store.sql import open_log
+from bandstand.strategy import Strategy, Surface
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One thing that was checked: what it would do, or what is wrong with it."""
+
+    kind: Literal["settings", "surface", "strategy", "experiment"]
+    name: str
+    ok: bool
+    text: str
+
+
+@click.command()
+@options.database
+@click.option("--experiments", "folder", type=click.Path(path_type=Path), help="Folder of experiment files.")
+@options.as_json
+def check(database: str | None, folder: Path | None, as_json: bool) -> None:
+    """Check settings, strategies, surfaces and experiments, and say what each would do.
+
+    Nothing is written. Exit 1 where something is wrong.
+    """
+    lines = checked(database, folder)
+    if as_json:
+        options.print_json(lines)
+    else:
+        options.console().print(_table(lines))
+    sys.exit(0 if all(line.ok for line in lines) else 1)
+
+
+def checked(database: str | None, folder: Path | None) -> list[Line]:
+    try:
+        settings = options.settings(database=database, experiments=None if folder is None else str(folder))
+    except BandstandError as error:
+        return [Line("settings", "", ok=False, text=str(error))]
+    state = _state(settings)
+    try:
+        facts = definitions(state, surfaces=settings.surfaces, strategies=settings.strategies)
+    except BandstandError as error:
+        return [Line("settings", "", ok=False, text=str(error))]
+    for seq, fact in enumerate(facts, start=state.seq + 1):
+        state.apply(Entry(seq, state.clock, fact))
+    return [
+        Line("settings", "", ok=True, text=f"log in {settings.database}, entry {state.seq - len(facts)}"),
+        *(Line("surface", name, ok=True, text=_surface(one)) for name, one in sorted(state.surfaces.items())),
+        *(Line("strategy", name, ok=True, text=_strategy(one)) for name, one in sorted(state.strategies.items())),
+        *_experiments(state, Path(settings.experiments)),
+    ]
+
+
+def _state(settings: Settings) -> State:
+    """The state of the log, or of an empty one where there is none yet."""
+    model = newest_model(MemorySnapshots(), learning=False)
+    try:
+        log = open_log(settings.database, readonly=True)
+    except StoreError:
+        return model.state
+    while entries := log.read(after=model.state.seq):
+        for entry in entries:
+            model.step(entry)
+    log.close()
+    return model.state
+
+
+def _experiments(state: State, folder: Path) -> list[Line]:
+    lines: list[Line] = []
+    for path in experiment_files(folder):
+        try:
+            experiment = experiment_in(path)
+            check_experiment(state, experiment)
+        except BandstandError as error:
+            lines.append(Line("experiment", path.name, ok=False, text=str(error)))
+        else:
+            lines.append(Line("experiment", experiment.name, ok=True, text=_experiment(state, experiment)))
+    return lines
+
+
+def _surface(surface: Surface) -> str:
+    rewards = ", ".join(f"{name} × {worth:g}" for name, worth in surface.rewards.items()) or "every reward as it is"
+    return f"slates of {surface.n} by {surface.strategy}; {surface.window_s:g} s for rewards; {rewards}"
+
+
+def _strategy(strategy: Strategy) -> str:
+    policy = msgspec.to_builtins(strategy.policy)
+    parameters = ", ".join(f"{name} {value}" for name, value in policy.items() if name not in ("kind", "table"))
+    generators = ", ".join(strategy.generators) or "given candidates only"
+    return f"{policy['kind']}{f' ({parameters})' if parameters else ''} over {strategy.candidates} from {generators}"
+
+
+def _experiment(state: State, experiment: Experiment) -> str:
+    known = state.trials.get(experiment.name)
+    stage = known.stage if known else ("running once recorded" if experiment.start else "draft")
+    sides = " against ".join(f"{v.name} ({v.strategy}, {v.weight:.0%})" for v in experiment.variants)
+    return f"{stage}: {experiment.method} on {experiment.surface}, {experiment.traffic:.0%} of {experiment.unit}s: {sides}"
+
+
+def _table(lines: list[Line]) -> Table:
+    table = Table("", "What", "Name", "Says", box=None, pad_edge=False)
+    for line in lines:
+        table.add_row("[green]ok[/]" if line.ok else "[red]no[/]", line.kind, line.name, line.text)
+    return table

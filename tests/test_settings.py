@@ -1,0 +1,48 @@
+"""Where settings come from, which one wins, and what a wrong one says."""
+
+from pathlib import Path
+
+import pytest
+
+from bandstand.errors import InputError
+from bandstand.settings import Settings, read
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "bandstand.toml"
+
+
+def test_defaults_hold_where_nothing_is_set(file: Path) -> None:
+    assert read({}, file=file, environ={}) == Settings()
+
+
+def test_command_line_wins_over_environment_over_file(file: Path) -> None:
+    file.write_text('port = 1\nhost = "a"\ndatabase = "sqlite:///file.db"')
+    found = read({"port": 3, "host": None}, file=file, environ={"BANDSTAND_PORT": "2", "BANDSTAND_HOST": "b"})
+    assert (found.port, found.host, found.database) == (3, "b", "sqlite:///file.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "overrides", "where", "what"),
+    [
+        ("prot = 1", {}, {}, "bandstand.toml", "prot"),
+        ("port = 70000", {}, {}, "bandstand.toml", "$.port"),
+        ("port =", {}, {}, "bandstand.toml", "TOML"),
+        ("", {"BANDSTAND_PORT": "many"}, {}, "the environment", "$.port"),
+        ("", {}, {"role": "boss"}, "the command line", "$.role"),
+    ],
+)
+def test_a_wrong_setting_says_where_it_was_set(
+    file: Path, text: str, environ: dict[str, str], overrides: dict[str, object], where: str, what: str
+) -> None:
+    file.write_text(text)
+    with pytest.raises(InputError) as error:
+        read(overrides, file=file, environ=environ)
+    assert where in str(error.value)
+    assert what in str(error.value)
+
+
+def test_file_can_be_named_by_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text("port = 9")
+    assert read({}, environ={"BANDSTAND_CONFIG": str(tmp_path / "other.toml")}).port == 9
