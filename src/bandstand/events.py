@@ -88,7 +88,7 @@ class Decided(Fact, frozen=True):
 
     `as_of` is the log position up to which the server had read, `weights_as_of` that of the weights which scored;
     both together make the decision again. `user` and `context` hold the features as they were used. `teaches` names
-    the weights that may learn from it.
+    the weights that may learn from it. `imported` where another system decided.
     """
 
     decision: str
@@ -106,6 +106,7 @@ class Decided(Fact, frozen=True):
     skipped: dict[str, str] = {}
     fallback: bool = False
     empty: str | None = None
+    imported: bool = False
 
 
 class Exposed(Fact, frozen=True):
