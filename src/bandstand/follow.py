@@ -67,7 +67,7 @@ class Follower:
         if now - self._published_at >= self._weights_every_s:
             self.publish()
             self._published_at = now
-        if now - self._saved_at >= self._model_every_s and not entries:
+        if now - self._saved_at >= self._model_every_s:
             self.save()
             self._saved_at = now
         return len(entries)

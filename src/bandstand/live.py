@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
 from bandstand.chance import token
 from bandstand.engine import Engine, same_request
-from bandstand.errors import BandstandError, ConflictError
+from bandstand.errors import ConflictError
 from bandstand.events import AnyFact, Decided, Draft, Request
 from bandstand.follow import newest_weights
 from bandstand.store import Appended, Snapshots
@@ -17,6 +18,7 @@ from bandstand.store.writer import Writer
 _LOOK_FOR_WEIGHTS_S = 0.25
 _LOOK_FOR_ENTRIES_S = 0.05
 _PAGE = 1000
+_logger = logging.getLogger("bandstand")
 
 
 class Live:
@@ -92,6 +94,7 @@ class Live:
             try:
                 await look()
                 self.failing.pop(what, None)
-            except BandstandError as error:
+            except Exception as error:  # whatever it is, serving goes on with what it has, and readiness says so
+                _logger.warning("%s: %s; trying again", what, error)
                 self.failing[what] = str(error)
             await asyncio.sleep(every_s)

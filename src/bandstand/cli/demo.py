@@ -19,10 +19,11 @@ from bandstand.cli.screen import Progress, line, screen
 from bandstand.data import path
 from bandstand.errors import BandstandError
 from bandstand.events import ItemPut
-from bandstand.formats.jsonl import catalogue
+from bandstand.formats import Refused, Target, jsonl
 from bandstand.settings import PREFIX
 from bandstand.simulate.nature import Nature
 from bandstand.simulate.world import World
+from bandstand.store.memory import MemoryLog
 
 DATABASE = "sqlite:///bandstand-data/demo.db"
 EXPERIMENT = "bandit-vs-random"
@@ -60,6 +61,13 @@ def demo(port: int, seconds: float | None, stop: bool, database: str) -> None:
         console.print(f"Look at the result:  bandstand report {EXPERIMENT} --database {database}", soft_wrap=True)
 
 
+def products() -> list[ItemPut]:
+    """The shipped catalogue."""
+    lines = jsonl.read(path("catalog/products.jsonl.gz"), Target(MemoryLog(), now=0.0), Refused())
+    facts = [line.what.fact for line in lines]
+    return [fact for fact in facts if isinstance(fact, ItemPut)]
+
+
 def _server(port: int, database: str) -> subprocess.Popen[bytes]:
     environment = os.environ | {
         f"{PREFIX}CONFIG": str(path("demo/bandstand.toml")),
@@ -79,7 +87,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 async def _show(console: Console, address: str, server: subprocess.Popen[bytes], seconds: float | None) -> None:
-    items = catalogue(path("catalog/products.jsonl.gz"))
+    items = products()
     world = World(items, Nature(users=USERS), seed=1)
     async with httpx.AsyncClient(base_url=address, timeout=10.0) as client:
         await _ready(client, server)
