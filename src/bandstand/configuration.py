@@ -11,7 +11,7 @@ from bandstand.candidates.registry import GENERATORS
 from bandstand.errors import BandstandError, InputError
 from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, StrategyPut, SurfacePut
 from bandstand.experiments.definition import Experiment, check, parse
-from bandstand.experiments.lifecycle import check_change
+from bandstand.experiments.lifecycle import check_change, moved
 from bandstand.policy.baseline import Popular, Random
 from bandstand.state import State
 from bandstand.strategy import Strategy, Surface
@@ -84,12 +84,29 @@ def recorded(state: State, experiment: Experiment) -> list[AnyFact]:
 
 
 def check_experiment(state: State, experiment: Experiment) -> None:
-    """Whether the experiment may be recorded as it stands: see `recorded`."""
-    running = [trial.definition for trial in state.trials.values() if trial.stage == "running"]
-    check(experiment, surfaces=state.surfaces, strategies=state.strategies, running=running)
+    """Whether the experiment may be recorded as it stands: see `recorded`. A draft may overlap with what runs."""
     known = state.trials.get(experiment.name)
+    runs = experiment.start if known is None else known.stage == "running"
+    check(
+        experiment,
+        surfaces=state.surfaces,
+        strategies=state.strategies,
+        running=running(state) if runs else (),
+    )
     if known is not None:
         check_change(known.definition, experiment, state=known.stage)
+
+
+def started(state: State, name: str) -> ExperimentMoved:
+    """The fact that starts an experiment; ConflictError where it is no draft, InputError where another is in its way."""
+    trial = state.trials[name]
+    stage = moved(trial.stage, "running")
+    check(trial.definition, surfaces=state.surfaces, strategies=state.strategies, running=running(state))
+    return ExperimentMoved(name, stage)
+
+
+def running(state: State) -> list[Experiment]:
+    return [trial.definition for trial in state.trials.values() if trial.stage == "running"]
 
 
 def raw(definition: Surface | Strategy | Experiment) -> msgspec.Raw:

@@ -1,6 +1,6 @@
 """The facts: everything that can happen, as one closed set of frozen structs, and how they are written down."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -193,7 +193,7 @@ class ExperimentMoved(Fact, frozen=True):
     """An experiment went from one state of its life to the next; `winner` names the variant that was shipped."""
 
     name: str
-    to: str
+    to: Literal["draft", "running", "stopped", "shipped"]
     winner: str | None = None
 
 

@@ -11,7 +11,7 @@ from bandstand.ask import Asked, understand
 from bandstand.chance import uniform
 from bandstand.errors import UnknownError
 from bandstand.events import Assignment, Decided, Pick, Request
-from bandstand.experiments.assignment import assign
+from bandstand.experiments.assignment import assign, unit
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.interleaving import team_draft
 from bandstand.features import hashed
@@ -137,9 +137,9 @@ def _scores(model: Model, asked: Asked, recipe: Recipe, candidates: Offer) -> tu
 
 
 def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
-    """Both variants' slates, merged by team draft. Nobody learns from it: the propensity of a merged slate under either
-    policy is not the one that the pick records."""
-    recipes = [inside(model.state, trial, variant) for variant in trial.variants]
+    """Both strategies' slates, merged by team draft. Nobody learns from it: the propensity of a merged slate under either
+    policy is not the one that the pick records. So both serve from the weights that they have outside the experiment."""
+    recipes = [outside(model.state, one.strategy)._replace(stream=one.name) for one in trial.variants]
     slates = [slate(model, asked, recipe) for recipe in recipes]
     rankings = {r.stream: tuple(p.item for p in s.picks) for r, s in zip(recipes, slates, strict=True)}
     by_item = [{pick.item: pick for pick in one.picks} for one in slates]
@@ -191,8 +191,8 @@ def _assigned(state: State, request: Request) -> tuple[Experiment, Variant] | tu
     """The running experiment on this surface in which this user or session takes part, and its side of it."""
     for trial in state.trials.values():
         if trial.stage == "running" and trial.definition.surface == request.surface:
-            unit = request.user if trial.definition.unit == "user" else request.session
-            variant = assign(trial.definition, unit) if unit else None
+            who = unit(trial.definition, request)
+            variant = assign(trial.definition, who) if who else None
             if variant is not None:
                 return trial.definition, variant
     return None, None

@@ -26,6 +26,7 @@ from bandstand.events import (
     UserPut,
 )
 from bandstand.experiments.definition import Experiment
+from bandstand.experiments.lifecycle import Stage
 from bandstand.features import PROSE, named
 from bandstand.packing import pack, unpack
 from bandstand.strategy import Strategy, Surface
@@ -43,7 +44,7 @@ class Trial(msgspec.Struct):
     """An experiment and where it stands in its life."""
 
     definition: Experiment
-    stage: str = "draft"
+    stage: Stage = "draft"
 
 
 class History(NamedTuple):
@@ -178,7 +179,7 @@ class State(Plain):
             for generator in self.generators.values():
                 generator.removed(row)
 
-    def _stage(self, experiment: str) -> str:
+    def _stage(self, experiment: str) -> Stage:
         trial = self.trials.get(experiment)
         return "draft" if trial is None else trial.stage
 

@@ -39,7 +39,7 @@ def test_readme_describes_every_field_and_lists_every_file() -> None:
 
 
 def test_toml_and_json_describe_the_same_experiment() -> None:
-    given = tomllib.loads((FOLDER / "demo-bandit-vs-random.toml").read_text("utf-8"))
+    given = tomllib.loads((FOLDER / "bandit-vs-popular.toml").read_text("utf-8"))
     assert parse(msgspec.json.decode(msgspec.json.encode(given))) == parse(given)
 
 

@@ -21,4 +21,8 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int | None], None]
     )
     with Progress(*columns, console=errors(), transient=True) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total=None: bar.update(task, completed=done, total=total)
+
+        def told(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield told

@@ -12,6 +12,7 @@ import rich_click as click
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 
 from bandstand.app import learn
 from bandstand.cli import options
@@ -75,7 +76,7 @@ def _answer(settings: Settings) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_S,
-        log_level="warning",
+        log_level=LogLevels.warning,
     ).serve()
 
 
