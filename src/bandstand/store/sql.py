@@ -1,0 +1,220 @@
+"""The log and the snapshots in SQL: SQLite for one machine, PostgreSQL for several."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from bandstand import events
+from bandstand.errors import StoreError
+from bandstand.events import AnyFact, Draft, Entry
+from bandstand.store import Appended, EventLog, Snapshot, Snapshots
+from bandstand.store.database import Database, parsed
+from bandstand.store.line import Line, entry, line, placed, refusal
+from bandstand.store.memory import KEPT, MemoryLog, MemorySnapshots
+from bandstand.store.tables import ENTRY, SNAPSHOT
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+_ROWS = 1000
+"""Rows in one statement: SQLite takes 32,766 parameters, PostgreSQL 65,535, and a row has six."""
+
+_STORED = select(ENTRY.c.seq, ENTRY.c.at, ENTRY.c.body)
+_PAGE = _STORED.where(ENTRY.c.seq > bindparam("after")).order_by(ENTRY.c.seq).limit(bindparam("most"))
+_PAGE_ABOUT = _PAGE.where(ENTRY.c.subject == bindparam("subject"))
+_ABOUT = _STORED.where(ENTRY.c.subject == bindparam("subject")).order_by(ENTRY.c.seq)
+_UNDER = _STORED.where(ENTRY.c.key == bindparam("key"))
+_HEAD = select(func.max(ENTRY.c.seq))
+
+
+class SqlLog:
+    """An `EventLog` in the table `entry`."""
+
+    def __init__(self, url: str, *, readonly: bool = False) -> None:
+        self._database = Database(url, ENTRY, readonly=readonly)
+
+    def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+        lines = [line(draft) for draft in drafts]
+        if not lines:
+            return []
+        with self._database.writing() as connection:
+            held = _held(connection, [each.key for each in lines if each.key is not None])
+            answers = placed(lines, head=_head(connection), held=held)
+            new = [
+                (each, answer.entry.seq) for each, answer in zip(lines, answers, strict=True) if not answer.duplicate
+            ]
+            _insert(connection, new)
+        return answers
+
+    def read(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        with self._database.reading() as connection:
+            rows = connection.execute(_PAGE, {"after": after, "most": limit}).all()
+        return [entry(*row) for row in rows]
+
+    def find(self, key: str) -> Entry | None:
+        if refusal(key) is not None:
+            return None
+        with self._database.reading() as connection:
+            row = connection.execute(_UNDER, {"key": key}).one_or_none()
+        return None if row is None else entry(*row)
+
+    def about(self, subject: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        if refusal(subject) is not None:
+            return []
+        with self._database.reading() as connection:
+            rows = connection.execute(_PAGE_ABOUT, {"subject": subject, "after": after, "most": limit}).all()
+        return [entry(*row) for row in rows]
+
+    def rewrite(self, subject: str, new: Callable[[AnyFact], AnyFact]) -> int:
+        """Replace each fact about `subject` by `new(fact)`, all or none; `seq`, `at` and key stay. Answers how many.
+
+        An SQLite file then holds no copy of the old ones. Where another reader delays that, BusyError asks for the
+        same call again. PostgreSQL keeps old rows until its VACUUM.
+        """
+        if refusal(subject) is not None:
+            return 0
+        with self._database.writing() as connection:
+            old = [entry(*row) for row in connection.execute(_ABOUT, {"subject": subject})]
+            changed = [(line(Draft(new(each.fact), each.at)), each.seq) for each in old]
+            if changed:
+                _update(connection, changed)
+        self._database.drop_old_pages()
+        return len(old)
+
+    def head(self) -> int:
+        with self._database.reading() as connection:
+            return _head(connection)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class SqlSnapshots:
+    """`Snapshots` in the table `snapshot`; in SQLite in a file of its own, as a file has one writer."""
+
+    def __init__(self, url: str, *, readonly: bool = False) -> None:
+        self._database = Database(url, SNAPSHOT, readonly=readonly)
+        self._damaged: set[tuple[str, int, float]] = set()
+
+    def put(self, kind: str, snapshot: Snapshot) -> None:
+        ours = SNAPSHOT.c.kind == kind
+        newest = select(SNAPSHOT.c.seq).where(ours).order_by(SNAPSHOT.c.seq.desc()).limit(KEPT)
+        row = {
+            "kind": kind,
+            "seq": snapshot.seq,
+            "sha256": sha256(snapshot.body).hexdigest(),
+            "created": time.time(),
+            "body": snapshot.body,
+        }
+        with self._database.writing() as connection:
+            connection.execute(delete(SNAPSHOT).where(ours, SNAPSHOT.c.seq == snapshot.seq))
+            connection.execute(insert(SNAPSHOT).values(row))
+            connection.execute(delete(SNAPSHOT).where(ours, SNAPSHOT.c.seq.not_in(newest)))
+
+    def newest(self, kind: str, *, after: int = -1) -> Snapshot | None:
+        about = select(SNAPSHOT.c.seq, SNAPSHOT.c.created, SNAPSHOT.c.sha256)
+        about = about.where(SNAPSHOT.c.kind == kind, SNAPSHOT.c.seq > after).order_by(SNAPSHOT.c.seq.desc())
+        with self._database.reading() as connection:
+            found = connection.execute(about).all()
+        for seq, created, digest in found:
+            # Whoever asks every second is told once, and does not read the same damaged megabytes again.
+            if (kind, seq, created) not in self._damaged:
+                body = self._body(kind, seq, created, digest)
+                if body is not None:
+                    return Snapshot(seq, body)
+        return None
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _body(self, kind: str, seq: int, created: float, digest: str) -> bytes | None:
+        """The body of that very snapshot; None where it is damaged, or was dropped or put anew since."""
+        wanted = (SNAPSHOT.c.kind == kind, SNAPSHOT.c.seq == seq, SNAPSHOT.c.created == created)
+        try:
+            with self._database.reading() as connection:
+                body: bytes | None = connection.execute(select(SNAPSHOT.c.body).where(*wanted)).scalar()
+        except StoreError as error:
+            if error.code != "damaged":
+                raise
+            body = b""
+        if body is None or sha256(body).hexdigest() == digest:
+            return body
+        self._damaged.add((kind, seq, created))
+        _log.warning("snapshot %r at %d: its checksum does not hold; passing over it", kind, seq)
+        return None
+
+
+def open_log(url: str, *, readonly: bool = False) -> EventLog:
+    """The log at `memory://`, `sqlite:///path` or `postgresql://user@host/database`."""
+    return MemoryLog() if parsed(url).drivername == "memory" else SqlLog(url, readonly=readonly)
+
+
+def open_snapshots(url: str, *, readonly: bool = False) -> Snapshots:
+    """The snapshots at a URL that `snapshots_url` gave."""
+    return MemorySnapshots() if parsed(url).drivername == "memory" else SqlSnapshots(url, readonly=readonly)
+
+
+def snapshots_url(database_url: str) -> str:
+    """Where the snapshots of a log are kept: beside an SQLite file, otherwise in the same database."""
+    address = parsed(database_url)
+    if address.drivername != "sqlite" or address.database is None:
+        return database_url
+    log = Path(address.database)
+    return address.set(database=str(log.with_name(f"{log.stem}-snapshots.db"))).render_as_string()
+
+
+def _held(connection: Connection, keys: Sequence[str]) -> dict[str, Entry]:
+    mark = _mark(connection)
+    held = {}
+    for some in _chunks(keys):
+        marks = ", ".join([mark] * len(some))
+        rows = connection.exec_driver_sql(
+            f'SELECT "key", seq, at, body FROM entry WHERE "key" IN ({marks})', tuple(some)
+        )
+        held.update({key: entry(*stored) for key, *stored in rows})
+    return held
+
+
+def _insert(connection: Connection, new: Sequence[tuple[Line, int]]) -> None:
+    """One statement for many rows: a driver's `executemany` lets go of Python's lock at each row, and under a busy
+    event loop waits for it each time (128 rows: 76 ms against 9 ms)."""
+    marks = "(" + ", ".join([_mark(connection)] * 6) + ")"
+    for some in _chunks(new):
+        rows = ((seq, each.at, events.kind(each.fact), each.key, each.subject, each.body) for each, seq in some)
+        connection.exec_driver_sql(
+            f'INSERT INTO entry (seq, at, kind, "key", subject, body) VALUES {", ".join([marks] * len(some))}',
+            tuple(chain.from_iterable(rows)),
+        )
+
+
+def _update(connection: Connection, changed: Sequence[tuple[Line, int]]) -> None:
+    connection.execute(
+        update(ENTRY)
+        .where(ENTRY.c.seq == bindparam("this"))
+        .values(kind=bindparam("new_kind"), subject=bindparam("new_subject"), body=bindparam("new_body")),
+        [
+            {"this": seq, "new_kind": events.kind(each.fact), "new_subject": each.subject, "new_body": each.body}
+            for each, seq in changed
+        ],
+    )
+
+
+def _head(connection: Connection) -> int:
+    newest: int | None = connection.execute(_HEAD).scalar()
+    return newest or 0
+
+
+def _mark(connection: Connection) -> str:
+    """What stands for a parameter in SQL that goes to the driver as it is."""
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
+
+
+def _chunks(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
