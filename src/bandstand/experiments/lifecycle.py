@@ -6,12 +6,14 @@ new experiment with a new name, whose salt splits the units anew.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from bandstand.errors import ConflictError
 from bandstand.experiments.definition import Experiment
 
-MOVES: Final[Mapping[str, tuple[str, ...]]] = {
+Stage = Literal["draft", "running", "stopped", "shipped"]
+
+MOVES: Final[Mapping[Stage, tuple[Stage, ...]]] = {
     "draft": ("running",),
     "running": ("stopped", "shipped"),
     "stopped": ("shipped",),
@@ -32,7 +34,7 @@ _FIXED = (
 )
 
 
-def moved(state: str, to: str) -> str:
+def moved(state: Stage, to: Stage) -> Stage:
     """The state after the move; ConflictError where there is no such move."""
     if to in MOVES[state]:
         return to
@@ -41,7 +43,7 @@ def moved(state: str, to: str) -> str:
     raise ConflictError(f"experiment is {state}: cannot become {to}; allowed: {allowed}{again}", field="state")
 
 
-def check_change(old: Experiment, new: Experiment, *, state: str) -> None:
+def check_change(old: Experiment, new: Experiment, *, state: Stage) -> None:
     """ConflictError where the change would break what the experiment has measured, or is measuring."""
     if state == "draft":
         return
@@ -59,7 +61,7 @@ def check_change(old: Experiment, new: Experiment, *, state: str) -> None:
         )
 
 
-def _broken(experiment: Experiment, state: str, field: str, what: str) -> ConflictError:
+def _broken(experiment: Experiment, state: Stage, field: str, what: str) -> ConflictError:
     stop = "stop it and " if state == "running" else ""
     return ConflictError(
         f"experiment '{experiment.name}' is {state}: {what}; {stop}record the new definition under a new name, "
