@@ -254,7 +254,8 @@ def key(fact: AnyFact) -> str | None:
             positions = "all" if fact.positions is None else ",".join(map(str, sorted(set(fact.positions))))
             return f"exposed/{fact.decision}/{positions}"
         case Rewarded(key=str(client_key)):
-            return f"rewarded/{fact.decision}/{client_key}"
+            # The length keeps decision "a/b" with key "c" apart from decision "a" with key "b/c".
+            return f"rewarded/{len(fact.decision)}/{fact.decision}/{client_key}"
         case Interacted(key=str(client_key)):
             return f"interacted/{client_key}"
         case _:

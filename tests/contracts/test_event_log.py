@@ -143,7 +143,7 @@ def test_ids_come_back_as_they_went_in(log: EventLog, name: str) -> None:
     (appended,) = log.append([draft])
     assert (appended.entry.fact, appended.entry.at) == draft
     assert log.read() == log.about(name) == [appended.entry]
-    assert log.find(f"rewarded/{name}/{name}") == appended.entry
+    assert log.find(str(events.key(appended.entry.fact))) == appended.entry
     assert log.append([draft]) == [(appended.entry, True)]
 
 
@@ -340,3 +340,9 @@ def test_of_concurrent_appends_under_one_key_one_is_stored(url: str, log: EventL
             assert sorted(answer.duplicate for answer in answers) == [False] + [True] * (len(writers) - 1)
             assert [answer.entry.seq for answer in answers] == [round_ + 1] * len(writers)
     assert log.head() == 20
+
+
+def test_ids_with_slashes_do_not_share_a_key(log: EventLog) -> None:
+    one = Rewarded(decision="a/b", name="click", value=1.0, surface="home", key="c")
+    other = Rewarded(decision="a", name="click", value=1.0, surface="home", key="b/c")
+    assert [appended.duplicate for appended in log.append([Draft(one, 0.0), Draft(other, 0.0)])] == [False, False]

@@ -16,9 +16,10 @@ class Appended(NamedTuple):
 class EventLog(Protocol):
     """Facts in order. `seq` starts at 1 and has no gaps.
 
-    - `append` is all or nothing and returns only when every entry is durable. A draft whose key (`events.key`) is
-      already in the log, or earlier in the same call, is not stored again: the stored entry comes back, marked
-      `duplicate`.
+    - `append` is all or nothing and returns only when every entry is durable, with the facts as they will be read. A
+      draft whose key (`events.key`) is already in the log, or earlier in the same call, is not stored again: the stored
+      entry comes back, marked `duplicate`. It raises InputError for what could not be read back, BusyError for what may
+      succeed later, StoreError for the rest.
     - A reader that pages with `after` sees every entry once, in order, and never one that could still vanish; while
       others append it may see fewer, never with a gap.
     """
