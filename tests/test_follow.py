@@ -5,11 +5,11 @@ import pytest
 
 from bandstand.engine import Engine, interaction
 from bandstand.errors import StoreError
-from bandstand.events import Request
+from bandstand.events import Draft, Request
 from bandstand.follow import Follower, newest_model, newest_weights
 from bandstand.model import Model, fold
 from bandstand.store import Snapshot
-from bandstand.store.memory import MemorySnapshots
+from bandstand.store.memory import MemoryLog, MemorySnapshots
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_learner_goes_on_from_its_snapshot_as_if_never_stopped(busy: Engine, noo
     for k in range(20, 40):
         busy.rank(Request("home", noon + 20_000 + k), decision=f"d{k}", at=noon + 20_000 + k)
     busy.commit([interaction("i1", "view", user="u0")], at=noon + 40_000)
-    resumed = follower(busy, snapshots, newest_model(snapshots, learning=True))
+    resumed = follower(busy, snapshots, newest_model(snapshots, busy.log, learning=True))
     resumed.turn()
     anew = fold(Model(), busy.log.read(limit=10_000))
     np.testing.assert_array_equal(
@@ -69,7 +69,7 @@ def test_learner_goes_on_from_its_snapshot_as_if_never_stopped(busy: Engine, noo
 def test_snapshot_that_cannot_be_read_is_made_again_from_the_log(busy: Engine, body: bytes) -> None:
     snapshots = MemorySnapshots()
     snapshots.put("model", Snapshot(busy.log.head(), body))
-    model = newest_model(snapshots, learning=True)
+    model = newest_model(snapshots, busy.log, learning=True)
     assert model.state.seq == 0
     follower(busy, snapshots, model).turn()
     assert model.state.seq == busy.log.head()
@@ -86,5 +86,19 @@ def test_a_servers_snapshot_without_lessons_is_no_start_for_a_learner(busy: Engi
     snapshots = MemorySnapshots()
     server = fold(Model(learning=False), busy.log.read(limit=10_000))
     snapshots.put("model", Snapshot(server.state.seq, server.dump()))
-    assert newest_model(snapshots, learning=False).state.seq == server.state.seq
-    assert newest_model(snapshots, learning=True).state.seq == 0
+    assert newest_model(snapshots, busy.log, learning=False).state.seq == server.state.seq
+    assert newest_model(snapshots, busy.log, learning=True).state.seq == 0
+
+
+def test_snapshot_of_another_log_is_not_taken_for_this_ones(busy: Engine, empty: Engine, noon: float) -> None:
+    snapshots = MemorySnapshots()
+    follower(busy, snapshots).turn()
+    stranger = MemoryLog()
+    assert newest_model(snapshots, stranger, learning=True).state.seq == 0
+    stranger.append([Draft(entry.fact, entry.at + 1) for entry in busy.log.read(limit=10_000)])
+    assert newest_model(snapshots, stranger, learning=True).state.seq == 0
+    published = newest_weights(snapshots, after=0)
+    server = Engine(Model(learning=False), stranger)
+    server.catch_up()
+    assert published is not None
+    assert not server.model.adopt(published)

@@ -39,7 +39,7 @@ def opened(settings: Settings) -> tuple[Engine, Snapshots]:
     """An engine that has read the whole log and knows what the settings define, and the snapshots beside it."""
     log = open_log(settings.database)
     snapshots = _patiently(lambda: _read_snapshots(settings))
-    engine = Engine(newest_model(snapshots, learning=False), log)
+    engine = Engine(newest_model(snapshots, log, learning=False), log)
     engine.catch_up()
     configured(engine, settings, at=time.time())
     return engine, snapshots
@@ -68,7 +68,7 @@ def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[
     log = _patiently(lambda: open_log(settings.database, readonly=True))
     snapshots = open_snapshots(_where(settings))
     follower = Follower(
-        newest_model(snapshots, learning=True),
+        newest_model(snapshots, log, learning=True),
         log,
         snapshots,
         weights_every_s=settings.weights_every_s,

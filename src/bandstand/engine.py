@@ -7,7 +7,7 @@ from math import isfinite
 import msgspec
 
 from bandstand.errors import InputError, UnknownError
-from bandstand.events import AnyFact, Decided, Draft, Entry, Exposed, Interacted, Request, Rewarded
+from bandstand.events import AnyFact, Decided, Draft, Entry, Exposed, Interacted, Request, Rewarded, UserErased
 from bandstand.model import Model
 from bandstand.rank import decide
 from bandstand.store import Appended, EventLog
@@ -116,6 +116,8 @@ class Engine:
 
     def _step(self, entry: Entry) -> None:
         self.model.step(entry)
+        if isinstance(entry.fact, UserErased):
+            self._recent.clear()
         if isinstance(entry.fact, Decided):
             self._recent[entry.fact.decision] = entry.fact
             if len(self._recent) > _RECENT_DECISIONS:

@@ -169,9 +169,11 @@ class UserPut(Fact, frozen=True):
 
 
 class UserErased(Fact, frozen=True):
-    """A user asked to be forgotten. `user` is already the pseudonym that replaced the id in the log."""
+    """A user asked to be forgotten. `user` is the pseudonym that replaced the id in the log, `was` the marks of that id
+    and of the sessions that came with it, by which a reader who still knows them can forget them too."""
 
     user: str
+    was: tuple[str, ...] = ()
 
 
 class SurfacePut(Fact, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from bandstand.errors import StoreError
+from bandstand.events import UserErased
 from bandstand.model import Model, Published
 from bandstand.packing import pack, unpack
 from bandstand.store import EventLog, Snapshot, Snapshots
@@ -15,15 +16,20 @@ _PAGE = 1000
 _log = logging.getLogger("bandstand")
 
 
-def newest_model(snapshots: Snapshots, *, learning: bool) -> Model:
-    """The model of the newest snapshot that can be read, or a fresh one: what is missing comes from the log."""
+def newest_model(snapshots: Snapshots, log: EventLog, *, learning: bool) -> Model:
+    """The model of the newest snapshot that can be read and is of this log, or a fresh one: the log makes up for it."""
+    snapshot = snapshots.newest("model")
+    if snapshot is None:
+        return Model(learning=learning)
     try:
-        snapshot = snapshots.newest("model")
-        if snapshot is not None:
-            return Model.load(snapshot.body, learning=learning)
+        model = Model.load(snapshot.body, learning=learning)
+        first = log.read(limit=1)
+        if model.state.seq > log.head() or not first or first[0].at != model.state.origin:
+            raise StoreError("snapshot: it was made from another log")
     except StoreError as error:
         _log.warning("the model is made from the log: %s", error)
-    return Model(learning=learning)
+        return Model(learning=learning)
+    return model
 
 
 def newest_weights(snapshots: Snapshots, after: int) -> Published | None:
@@ -57,17 +63,19 @@ class Follower:
         self._published_at = self._saved_at = clock()
         self._published_learned = -1
         self._saved_seq = model.state.seq
+        self._erased = False
 
     def turn(self) -> int:
         """Read the next page of the log, learn, and publish what is due; the number of entries read."""
         entries = self._log.read(after=self.model.state.seq, limit=_PAGE)
         for entry in entries:
             self.model.step(entry)
+            self._erased = self._erased or isinstance(entry.fact, UserErased)
         now = self._clock()
         if now - self._published_at >= self._weights_every_s:
             self.publish()
             self._published_at = now
-        if now - self._saved_at >= self._model_every_s:
+        if self._erased or now - self._saved_at >= self._model_every_s:
             self.save()
             self._saved_at = now
         return len(entries)
@@ -82,5 +90,7 @@ class Follower:
     def save(self) -> None:
         """Write the whole model down, so that the next start need not fold the log again."""
         if self.model.state.seq != self._saved_seq:
-            self._snapshots.put("model", Snapshot(self.model.state.seq, self.model.dump()))
-            self._saved_seq = self.model.state.seq
+            snapshot = Snapshot(self.model.state.seq, self.model.dump())
+            # Those from before an erasure still know who was erased.
+            self._snapshots.put("model", snapshot, alone=self._erased)
+            self._saved_seq, self._erased = snapshot.seq, False

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bandstand.chance import token
 from bandstand.engine import Engine, same_request
+from bandstand.erasure import erase
 from bandstand.errors import ConflictError
 from bandstand.events import AnyFact, Decided, Draft, Request
 from bandstand.follow import newest_weights
@@ -79,6 +80,11 @@ class Live:
         """Make the facts durable and known to the model; duplicates come back as they were stored."""
         now = self.clock()
         return await self._writer.append([Draft(fact, now) for fact in facts])
+
+    async def erase(self, user: str) -> None:
+        """Forget a user, in the log and in the model; see `erasure.erase`."""
+        pseudonym = f"erased-{uuid.uuid4().hex}"
+        await self.record([await asyncio.to_thread(erase, self.engine.log, user, pseudonym=pseudonym)])
 
     async def _adopt(self) -> None:
         published = await asyncio.to_thread(newest_weights, self._snapshots, self.engine.model.published.seq)

@@ -18,9 +18,10 @@ SNAPSHOT_FORMAT = 1
 
 
 class Published(msgspec.Struct, frozen=True):
-    """Weights by name, as of log position `seq`: what servers decide from."""
+    """Weights by name, as of position `seq` of the log that began at `origin`: what servers decide from."""
 
     seq: int = 0
+    origin: float = 0.0
     weights: dict[str, Weights] = {}
 
 
@@ -75,7 +76,7 @@ class Model:
             name: learner.weights() if learner.changed else known[name]
             for name, learner in self.learners.items()
         }
-        self.published = Published(self.state.seq, weights)
+        self.published = Published(self.state.seq, self.state.origin, weights)
         return self.published
 
     @property
@@ -84,8 +85,9 @@ class Model:
         return sum(learner.learned for learner in self.learners.values())
 
     def adopt(self, published: Published) -> bool:
-        """Serve from these weights, unless they are old or know entries that this model has not read yet."""
-        fits = self.published.seq < published.seq <= self.state.seq
+        """Serve from these weights, unless they are old, know entries that this model has not read yet, or learned from
+        another log."""
+        fits = self.published.seq < published.seq <= self.state.seq and published.origin == self.state.origin
         if fits:
             self.published = published
         return fits

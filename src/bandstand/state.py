@@ -10,6 +10,7 @@ from bandstand.candidates import Generator, Rows, Scores, Touch
 from bandstand.candidates.registry import GENERATORS
 from bandstand.candidates.trending import Popular
 from bandstand.catalogue import Catalogue
+from bandstand.chance import token
 from bandstand.events import (
     Decided,
     Entry,
@@ -59,6 +60,7 @@ class Plain(msgspec.Struct):
 
     seq: int = 0
     clock: float = 0.0
+    origin: float = 0.0
     catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
     people: dict[str, UserPut] = {}
     histories: dict[str, list[int]] = {}
@@ -68,8 +70,14 @@ class Plain(msgspec.Struct):
     shipped: dict[str, str] = {}
 
 
+def mark(name: str) -> str:
+    """What stands for the id of a user or a session that was erased."""
+    return token("erased", name)
+
+
 class State(Plain):
-    """Everything that serving reads. `seq` is the last entry seen and `clock` the largest `at`.
+    """Everything that serving reads. `seq` is the last entry seen, `clock` the largest `at`, and
+    `origin` the first: what tells one log from another.
 
     `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took.
     """
@@ -78,6 +86,8 @@ class State(Plain):
 
     def apply(self, entry: Entry) -> None:
         """Take in the next entry."""
+        if not self.seq:
+            self.origin = entry.at
         self.seq = entry.seq
         self.clock = max(self.clock, entry.at)
         match entry.fact:
@@ -98,8 +108,7 @@ class State(Plain):
             case UserPut() as fact:
                 self.people[fact.user] = fact
             case UserErased() as fact:
-                self.people.pop(fact.user, None)
-                self.histories.pop(f"u:{fact.user}", None)
+                self._erased(fact)
             case SurfacePut() as fact:
                 self.surfaces[fact.name] = msgspec.json.decode(fact.definition, type=Surface)
             case StrategyPut() as fact:
@@ -178,6 +187,14 @@ class State(Plain):
             self.catalogue.remove(fact, at=at)
             for generator in self.generators.values():
                 generator.removed(row)
+
+    def _erased(self, fact: UserErased) -> None:
+        """Forget who was erased: under the pseudonym where the log has been rewritten already when it is read, and
+        under every name that had the marks of the old one where it was read before."""
+        forgotten = [self.histories.pop(f"u:{fact.user}", None), self.people.pop(fact.user, None)]
+        if not any(forgotten):
+            self.people = {user: put for user, put in self.people.items() if mark(user) not in fact.was}
+            self.histories = {who: rows for who, rows in self.histories.items() if mark(who[2:]) not in fact.was}
 
     def _stage(self, experiment: str) -> Stage:
         trial = self.trials.get(experiment)

@@ -10,13 +10,13 @@ from rich.table import Table
 
 from bandstand.cli import options
 from bandstand.configuration import check_experiment, definitions, experiment_files, experiment_in
+from bandstand.engine import Engine
 from bandstand.errors import BandstandError, StoreError
 from bandstand.events import Entry
 from bandstand.experiments.definition import Experiment
-from bandstand.follow import newest_model
+from bandstand.model import Model
 from bandstand.settings import Settings
 from bandstand.state import State
-from bandstand.store.memory import MemorySnapshots
 from bandstand.store.sql import open_log
 from bandstand.strategy import Strategy, Surface
 
@@ -69,16 +69,14 @@ def checked(database: str | None, folder: Path | None) -> list[Line]:
 
 def _state(settings: Settings) -> State:
     """The state of the log, or of an empty one where there is none yet."""
-    model = newest_model(MemorySnapshots(), learning=False)
     try:
         log = open_log(settings.database, readonly=True)
     except StoreError:
-        return model.state
-    while entries := log.read(after=model.state.seq):
-        for entry in entries:
-            model.step(entry)
+        return State()
+    engine = Engine(Model(learning=False), log)
+    engine.catch_up()
     log.close()
-    return model.state
+    return engine.model.state
 
 
 def _experiments(state: State, folder: Path) -> list[Line]:

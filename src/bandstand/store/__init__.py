@@ -1,9 +1,9 @@
 """Where entries and snapshots are kept: two small ports, and the adapters behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from bandstand.events import Draft, Entry
+from bandstand.events import AnyFact, Draft, Entry
 
 
 class Appended(NamedTuple):
@@ -38,6 +38,11 @@ class EventLog(Protocol):
         """Up to `limit` entries about this user with `seq > after`, oldest first."""
         ...
 
+    def rewrite(self, subject: str, new: Callable[[AnyFact], AnyFact]) -> int:
+        """Replace each fact about this user by `new(fact)`, all or none, and leave no copy of the old ones; `seq`, `at`
+        and key stay. How many they were."""
+        ...
+
     def head(self) -> int:
         """The newest `seq`; 0 where the log is empty."""
         ...
@@ -56,8 +61,9 @@ class Snapshots(Protocol):
     `newest` returns only a body whose checksum holds; a damaged one is passed over for the one before it.
     """
 
-    def put(self, kind: str, snapshot: Snapshot) -> None:
-        """Store whole or not at all; the newest few of a kind are kept."""
+    def put(self, kind: str, snapshot: Snapshot, *, alone: bool = False) -> None:
+        """Store whole or not at all; the newest few of a kind are kept, or none beside this one where it is to stand
+        `alone`, and then no copy of them is left."""
         ...
 
     def newest(self, kind: str, *, after: int = -1) -> Snapshot | None:

@@ -76,8 +76,8 @@ class MemorySnapshots:
     def __init__(self) -> None:
         self._kinds: dict[str, list[Snapshot]] = {}
 
-    def put(self, kind: str, snapshot: Snapshot) -> None:
-        others = [kept for kept in self._kinds.get(kind, []) if kept.seq != snapshot.seq]
+    def put(self, kind: str, snapshot: Snapshot, *, alone: bool = False) -> None:
+        others = [kept for kept in self._kinds.get(kind, []) if kept.seq != snapshot.seq and not alone]
         self._kinds[kind] = sorted([*others, snapshot], reverse=True)[:KEPT]
 
     def newest(self, kind: str, *, after: int = -1) -> Snapshot | None:

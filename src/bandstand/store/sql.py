@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, true, update
 
 from bandstand import events
 from bandstand.errors import StoreError
@@ -103,7 +103,7 @@ class SqlSnapshots:
         self._database = Database(url, SNAPSHOT, readonly=readonly)
         self._damaged: set[tuple[str, int, float]] = set()
 
-    def put(self, kind: str, snapshot: Snapshot) -> None:
+    def put(self, kind: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         ours = SNAPSHOT.c.kind == kind
         newest = select(SNAPSHOT.c.seq).where(ours).order_by(SNAPSHOT.c.seq.desc()).limit(KEPT)
         row = {
@@ -114,9 +114,11 @@ class SqlSnapshots:
             "body": snapshot.body,
         }
         with self._database.writing() as connection:
-            connection.execute(delete(SNAPSHOT).where(ours, SNAPSHOT.c.seq == snapshot.seq))
+            connection.execute(delete(SNAPSHOT).where(ours, SNAPSHOT.c.seq == snapshot.seq if not alone else true()))
             connection.execute(insert(SNAPSHOT).values(row))
             connection.execute(delete(SNAPSHOT).where(ours, SNAPSHOT.c.seq.not_in(newest)))
+        if alone:
+            self._database.drop_old_pages()
 
     def newest(self, kind: str, *, after: int = -1) -> Snapshot | None:
         about = select(SNAPSHOT.c.seq, SNAPSHOT.c.created, SNAPSHOT.c.sha256)
