@@ -1,0 +1,97 @@
+"""A scenario's outcome as people read it in a terminal of 80 columns."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bandstand.simulate.accepted import Change
+from bandstand.simulate.outcome import Curve, Figure, Judged, Result, label
+from bandstand.simulate.scenario import Expectation
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_WIDTH = 20
+
+
+def render(result: Result, changes: Sequence[Change] = ()) -> RenderableType:
+    """What was compared, with learning curves up to the optimum; then what was expected, and whether it holds."""
+    title = Text.assemble((result.scenario, "bold"), f": {result.requests} requests, {result.seeds} seeds")
+    about = [Text(result.about, style="italic")] if result.about else []
+    lines = [line for judged in result.expectations for line in _expectation(judged)]
+    return Group(title, *about, _sides(result), *lines, *(_change(change) for change in changes), Text())
+
+
+def sparkline(curve: Curve, top: float, *, width: int = _WIDTH) -> str:
+    """The curve in blocks, from 0 to `top`; a blank where there is nothing.
+
+    >>> sparkline((0.0, 0.5, 1.0, None), 1.0, width=4)
+    '▁▅█ '
+    """
+    return "".join(_block(part, top) for part in _parts(curve, width))
+
+
+def _parts(curve: Curve, width: int) -> list[list[float]]:
+    """The points that fall under each of at most `width` characters."""
+    width = min(width, len(curve))
+    edges = [at * len(curve) // width for at in range(width + 1)]
+    return [[point for point in curve[start:stop] if point is not None] for start, stop in pairwise(edges)]
+
+
+def _block(points: list[float], top: float) -> str:
+    if not points or top <= 0:
+        return " "
+    height = sum(points) / len(points) / top
+    return _BLOCKS[min(max(round(height * (len(_BLOCKS) - 1) + 1e-9), 0), len(_BLOCKS) - 1)]
+
+
+def _sides(result: Result) -> Table:
+    top = max((point for point in result.ideal if point is not None), default=0.0)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("")
+    table.add_column("click-through", justify="right")
+    table.add_column("regret", justify="right")
+    table.add_column("over time, up to the optimum")
+    for side in result.sides:
+        table.add_row(side.name, _percent(side.click_through), _percent(side.regret), sparkline(side.curve, top))
+    table.add_row("by chance", _level(result.by_chance), "", sparkline(result.by_chance, top), style="dim")
+    table.add_row("optimum", _level(result.ideal), "", sparkline(result.ideal, top), style="dim")
+    return table
+
+
+def _expectation(judged: Judged) -> list[Text]:
+    mark, style = ("✓", "green") if judged.ok else ("✗", "bold red")
+    figure = "could not be computed" if judged.figure is None else _plain(judged.figure)
+    what, bounds = f"{label(judged.expectation)}: {figure}", f", expected {_bounds(judged.expectation)}"
+    line = Text.assemble((f"{mark} ", style), what, (bounds, "dim"))
+    return [line] if judged.ok or not judged.expectation.note else [line, Text(f"  {judged.expectation.note}")]
+
+
+def _bounds(expectation: Expectation) -> str:
+    least, most = expectation.at_least, expectation.at_most
+    if least is not None and most is not None:
+        return f"{least:g} to {most:g}"
+    return f"≥ {least:g}" if least is not None else f"≤ {most:g}"
+
+
+def _change(change: Change) -> Text:
+    before, now = ("none" if value is None else f"{value:.4g}" for value in (change.accepted, change.now))
+    return Text.assemble(("≠ ", "bold yellow"), f"{change.what}: {now}, accepted was {before}")
+
+
+def _plain(figure: Figure) -> str:
+    interval = "" if figure.low is None or figure.high is None else f" [{figure.low:.3g}, {figure.high:.3g}]"
+    return f"{figure.mean:.3g}{interval}"
+
+
+def _percent(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    margin = "" if figure.high is None else f" ± {100 * (figure.high - figure.mean):.1f}"
+    return f"{100 * figure.mean:.1f}{margin} %"
+
+
+def _level(curve: Curve) -> str:
+    known = [point for point in curve if point is not None]
+    return f"{100 * sum(known) / len(known):.1f} %" if known else "–"
