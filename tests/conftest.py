@@ -33,7 +33,12 @@ def shop(empty: Engine) -> Engine:
             [
                 ItemPut(
                     f"i{k}",
-                    {"category": ("shoes", "bags", "hats")[k % 3], "price": 10.0 + k, "title": f"Item {k}", "text": f"word{k % 4} thing"},
+                    {
+                        "category": ("shoes", "bags", "hats")[k % 3],
+                        "price": 10.0 + k,
+                        "title": f"Item {k}",
+                        "text": f"word{k % 4} thing",
+                    },
                     tags=("sale",) if k % 2 == 0 else (),
                     available=k != 3,
                     expires=NOON if k == 4 else None,

@@ -4,7 +4,7 @@ from scipy import stats
 
 from bandstand.chance import token, uniform
 
-GOLDEN = (0.9088830194582908, 0.0963145344814097, 'e371731bc30f5e2f')
+GOLDEN = (0.9088830194582908, 0.0963145344814097, "e371731bc30f5e2f")
 
 
 def test_golden_draws_stay_what_they_were() -> None:

@@ -17,7 +17,10 @@ def decided(shop: Engine, noon: float) -> str:
 
 def test_reward_names_item_and_position_whichever_was_given(shop: Engine, decided: str) -> None:
     pick = shop.decision(decided).picks[1]
-    by_item, by_position = shop.reward(decided, "click", 1, item=pick.item), shop.reward(decided, "click", 1, position=1)
+    by_item, by_position = (
+        shop.reward(decided, "click", 1, item=pick.item),
+        shop.reward(decided, "click", 1, position=1),
+    )
     assert by_item == by_position
     assert (by_item.item, by_item.position, by_item.user, by_item.surface) == (pick.item, 1, "ann", "home")
 

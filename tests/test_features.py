@@ -40,7 +40,11 @@ def test_prose_vectors_and_long_strings_are_left_to_the_generators() -> None:
 
 
 def test_a_list_of_categories_is_one_feature_each() -> None:
-    assert named({"styles": ["casual", "summer"], "new": True}) == {"styles=casual": 1.0, "styles=summer": 1.0, "new=true": 1.0}
+    assert named({"styles": ["casual", "summer"], "new": True}) == {
+        "styles=casual": 1.0,
+        "styles=summer": 1.0,
+        "new=true": 1.0,
+    }
 
 
 def test_an_item_has_a_bounded_number_of_features() -> None:

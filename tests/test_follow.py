@@ -65,7 +65,9 @@ def test_learner_goes_on_from_its_snapshot_as_if_never_stopped(busy: Engine, noo
     assert resumed.model.learned == anew.learned
 
 
-@pytest.mark.parametrize("body", [b"", b"not msgpack", b"\x94\x01\x02\x03\x04", b"\x94\xcd\x03\xe7\xc4\x00\xc0\x92\x00\x80"])
+@pytest.mark.parametrize(
+    "body", [b"", b"not msgpack", b"\x94\x01\x02\x03\x04", b"\x94\xcd\x03\xe7\xc4\x00\xc0\x92\x00\x80"]
+)
 def test_snapshot_that_cannot_be_read_is_made_again_from_the_log(busy: Engine, body: bytes) -> None:
     snapshots = MemorySnapshots()
     snapshots.put("model", Snapshot(busy.log.head(), body))

@@ -35,7 +35,9 @@ def test_filter_keeps_only_items_with_every_tag(shop: Engine, noon: float) -> No
 
 
 def test_given_candidates_are_ranked_and_the_others_are_named_with_the_reason(shop: Engine, noon: float) -> None:
-    decided = decide(shop, noon, candidates=("i1", "i3", "i2", "i1", "gone", Inline("own", {"price": 5})), exclude=("i2",))
+    decided = decide(
+        shop, noon, candidates=("i1", "i3", "i2", "i1", "gone", Inline("own", {"price": 5})), exclude=("i2",)
+    )
     assert shown(decided) == {"i1", "own"}
     assert decided.skipped.keys() == {"i2", "i3", "gone"}
     assert decided.skipped["gone"] == "not in the catalogue"
@@ -43,7 +45,11 @@ def test_given_candidates_are_ranked_and_the_others_are_named_with_the_reason(sh
 
 @pytest.mark.parametrize(
     ("fields", "why"),
-    [({"candidates": ()}, "0 given"), ({"candidates": ("x", "y")}, "2 given"), ({"filter": Filter(tags=("none",))}, "all 12 items")],
+    [
+        ({"candidates": ()}, "0 given"),
+        ({"candidates": ("x", "y")}, "2 given"),
+        ({"filter": Filter(tags=("none",))}, "all 12 items"),
+    ],
 )
 def test_an_empty_slate_says_why(shop: Engine, noon: float, fields: dict[str, object], why: str) -> None:
     decided = decide(shop, noon, **fields)
@@ -87,7 +93,9 @@ def test_session_history_serves_whom_nobody_knows(shop: Engine, noon: float) -> 
 
 
 def test_same_decision_id_gives_the_same_slate_and_another_one_explores_anew(shop: Engine, noon: float) -> None:
-    slates = {tuple(pick.item for pick in shop.decide(Request("home", noon, n=5), decision=str(k)).picks) for k in range(20)}
+    slates = {
+        tuple(pick.item for pick in shop.decide(Request("home", noon, n=5), decision=str(k)).picks) for k in range(20)
+    }
     assert len(slates) > 10
     again = shop.decide(Request("home", noon, n=5), decision="7")
     assert again == shop.decide(Request("home", noon, n=5), decision="7")

@@ -5,8 +5,8 @@ from bandstand.engine import Engine, interaction
 from bandstand.events import ItemPut, Request
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.model import Model
-from bandstand.report import report
 from bandstand.replay import replay
+from bandstand.report import report
 from bandstand.store.memory import MemoryLog
 
 NOON = 1_795_000_000.0
@@ -62,7 +62,10 @@ def test_a_click_changes_the_next_slate() -> None:
 def test_experiment_reports_that_the_bandit_beats_chance_and_every_decision_can_be_made_again() -> None:
     engine = shop()
     experiment = Experiment(
-        name="bandit", surface="home", start=True, variants=(Variant("control", "random", 0.5), Variant("bandit", "default", 0.5))
+        name="bandit",
+        surface="home",
+        start=True,
+        variants=(Variant("control", "random", 0.5), Variant("bandit", "default", 0.5)),
     )
     engine.commit(recorded(engine.model.state, experiment), at=NOON)
     for k in range(600):

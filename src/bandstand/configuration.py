@@ -1,7 +1,7 @@
 """Surfaces, strategies and experiments as a person writes them, and as the facts that record them."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +98,7 @@ def check_experiment(state: State, experiment: Experiment) -> None:
 
 
 def started(state: State, name: str) -> ExperimentMoved:
-    """The fact that starts an experiment; ConflictError where it is no draft, InputError where another is in its way."""
+    """The fact that starts a draft; ConflictError where it is none any more, InputError where another is in its way."""
     trial = state.trials[name]
     stage = moved(trial.stage, "running")
     check(trial.definition, surfaces=state.surfaces, strategies=state.strategies, running=running(state))

@@ -75,9 +75,7 @@ class Engine:
             key=key,
         )
 
-    def exposure(
-        self, decision: str, positions: Sequence[int] | None = None, *, time: float | None = None
-    ) -> Exposed:
+    def exposure(self, decision: str, positions: Sequence[int] | None = None, *, time: float | None = None) -> Exposed:
         """The exposure as a fact. InputError for a position that was not in the slate."""
         decided = self.decision(decision)
         for position in positions or ():

@@ -1,4 +1,4 @@
-"""An engine that answers many at once: decisions and facts go through one group commit, weights arrive from a learner."""
+"""An engine that answers many at once: facts go through one group commit, and weights arrive from a learner."""
 
 import asyncio
 import contextlib

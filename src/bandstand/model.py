@@ -73,8 +73,7 @@ class Model:
         """Make what has been learned so far visible to decisions; learners that learned nothing new are not copied."""
         known = self.published.weights
         weights = {
-            name: learner.weights() if learner.changed else known[name]
-            for name, learner in self.learners.items()
+            name: learner.weights() if learner.changed else known[name] for name, learner in self.learners.items()
         }
         self.published = Published(self.state.seq, self.state.origin, weights)
         return self.published

@@ -68,9 +68,7 @@ def _proposed(state: State, asked: Asked, strategy: Strategy) -> Offer:
     if asked.page is not None:
         others = history.rows != asked.page
         history = History(np.r_[asked.page, history.rows[others]], np.r_[1.0, history.weights[others]])
-    ask = Ask(
-        asked.decision, asked.request.time, history.rows, history.weights, asked.allowed, strategy.candidates
-    )
+    ask = Ask(asked.decision, asked.request.time, history.rows, history.weights, asked.allowed, strategy.candidates)
     said = [(name, state.generators[name].propose(ask)) for name in strategy.generators]
     weights = list(strategy.generators.values())
     fallback = not any(len(proposals.rows) for _, proposals in said)

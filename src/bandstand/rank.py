@@ -102,9 +102,7 @@ def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
     return Slate(tuple(picks), candidates.fallback, None)
 
 
-def slate_propensities(
-    model: Model, asked: Asked, recipe: Recipe, items: Sequence[str]
-) -> npt.NDArray[np.float64]:
+def slate_propensities(model: Model, asked: Asked, recipe: Recipe, items: Sequence[str]) -> npt.NDArray[np.float64]:
     """The probability with which `recipe` makes each pick of the slate `items`, given the picks above it; 0 from the
     first item on that is not among its candidates."""
     candidates = offer(model.state, asked, recipe.strategy)
@@ -137,8 +135,11 @@ def _scores(model: Model, asked: Asked, recipe: Recipe, candidates: Offer) -> tu
 
 
 def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
-    """Both strategies' slates, merged by team draft. Nobody learns from it: the propensity of a merged slate under either
-    policy is not the one that the pick records. So both serve from the weights that they have outside the experiment."""
+    """Both strategies' slates, merged by team draft.
+
+    Nobody learns from it: the propensity of a merged slate under either policy is not the one that the pick records. So
+    both serve from the weights that they have outside the experiment.
+    """
     recipes = [outside(model.state, one.strategy)._replace(stream=one.name) for one in trial.variants]
     slates = [slate(model, asked, recipe) for recipe in recipes]
     rankings = {r.stream: tuple(p.item for p in s.picks) for r, s in zip(recipes, slates, strict=True)}

@@ -29,7 +29,9 @@ def slot(n: int, *, position: int = 0, learned: int = 100) -> Slot:
 
 @every_policy
 @given(values=scores, position=st.integers(0, 20), learned=st.integers(0, 10**9))
-def test_probabilities_are_a_distribution_over_the_items_left(policy: Policy, values: np.ndarray, position: int, learned: int) -> None:
+def test_probabilities_are_a_distribution_over_the_items_left(
+    policy: Policy, values: np.ndarray, position: int, learned: int
+) -> None:
     chances = policy.probabilities(values, slot(len(values), position=position, learned=learned))
     assert chances.shape == values.shape
     assert (chances >= 0).all()
@@ -39,7 +41,9 @@ def test_probabilities_are_a_distribution_over_the_items_left(policy: Policy, va
 @every_policy
 def test_all_slates_together_have_probability_one_and_each_is_drawn_with_its_own(policy: Policy) -> None:
     values = np.array([0.1, 0.4, 0.3, 0.3, -0.2])
-    slates = {order: propensities(policy, values, NAMES, order, learned=50).prod() for order in permutations(range(5), 3)}
+    slates = {
+        order: propensities(policy, values, NAMES, order, learned=50).prod() for order in permutations(range(5), 3)
+    }
     assert sum(slates.values()) == pytest.approx(1.0, abs=1e-12)
     for k in range(200):
         drawn = draw(policy, values, NAMES, n=3, chance=lambda at, k=k: uniform("draw", k, at), learned=50)

@@ -18,20 +18,26 @@ awkward = {"a|z b:9": 1.0, "new\nline": 2.0, "emoji 🎷": -3.0, "": 0.5}
 def taught(learning: Learning, rounds: int = 300) -> tuple[Learner, list[tuple[dict[str, float], ...]]]:
     learner, seen = Learner(learning), []
     for k in range(rounds):
-        u, c, i, s = ({f"{ns}{int(30 * uniform(ns, k, j))}": uniform(ns, k, j, "value") for j in range(4)} for ns in "ucis")
+        u, c, i, s = (
+            {f"{ns}{int(30 * uniform(ns, k, j))}": uniform(ns, k, j, "value") for j in range(4)} for ns in "ucis"
+        )
         learner.learn(*lines(u, c, i, s, position=k % 5), uniform("reward", k))
         seen.append((u, c, i, s))
     return learner, seen
 
 
-def lines(u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float], *, position: int | None) -> tuple[str, str]:
+def lines(
+    u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float], *, position: int | None
+) -> tuple[str, str]:
     pick = f"{text('i', i)} {text('s', s)}"
     if position is not None:
         pick += f" {text('p', position_features(position))}"
     return f"{text('u', u)} {text('c', c)}", pick
 
 
-def served(learner: Learner, u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float]) -> float:
+def served(
+    learner: Learner, u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float]
+) -> float:
     (places, values), (source_places, sources) = hashed("i", i), hashed("s", s)
     offered = Offered(places[None], values[None], source_places, sources[None])
     return float(learner.weights().scores(Shared(hashed("u", u), hashed("c", c)), offered)[0])
@@ -41,12 +47,16 @@ def served(learner: Learner, u: dict[str, float], c: dict[str, float], i: dict[s
 def test_served_scores_equal_the_learners_predictions(learning: Learning) -> None:
     learner, seen = taught(learning)
     for u, c, i, s in seen[:100]:
-        assert served(learner, u, c, i, s) == pytest.approx(learner.predict(*lines(u, c, i, s, position=None)), abs=1e-5)
+        assert served(learner, u, c, i, s) == pytest.approx(
+            learner.predict(*lines(u, c, i, s, position=None)), abs=1e-5
+        )
 
 
 @given(features, features, features, features)
 @settings(max_examples=50, deadline=None)
-def test_any_feature_names_and_values_score_alike(u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float]) -> None:
+def test_any_feature_names_and_values_score_alike(
+    u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float]
+) -> None:
     learner = Learner(Learning(bits=14))
     learner.learn(*lines(u, c, i, s, position=0), 1.0)
     expected = learner.predict(*lines(u, c, i, s, position=None))
@@ -76,5 +86,7 @@ def test_resumed_learner_goes_on_exactly() -> None:
 
 def test_untaught_weights_score_every_candidate_alike() -> None:
     places, values = hashed("i", {"a": 1.0, "b": 2.0})
-    offered = Offered(np.stack([places, places[::-1]]), np.stack([values, values]), places[:0], np.zeros((2, 0), np.float32))
+    offered = Offered(
+        np.stack([places, places[::-1]]), np.stack([values, values]), places[:0], np.zeros((2, 0), np.float32)
+    )
     assert untaught(12).scores(Shared(hashed("u", {}), hashed("c", {})), offered).tolist() == [0.0, 0.0]

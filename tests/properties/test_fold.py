@@ -1,4 +1,4 @@
-"""The one idea, as properties: the log is the truth, the model is a fold over it, a decision a function of the model."""
+"""The one idea, as properties: the log is the truth, the model a fold over it, a decision a function of the model."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,9 @@ a_request = st.builds(
 )
 an_action = st.one_of(
     st.tuples(st.just("rank"), a_request),
-    st.tuples(st.just("reward"), st.integers(0, 5), st.none() | st.integers(0, 4), st.sampled_from(["click", "buy", "look"])),
+    st.tuples(
+        st.just("reward"), st.integers(0, 5), st.none() | st.integers(0, 4), st.sampled_from(["click", "buy", "look"])
+    ),
     st.tuples(st.just("expose"), st.integers(0, 5)),
     st.tuples(st.just("interact"), users, items),
     st.tuples(st.just("put"), items, st.integers(0, 3), st.booleans()),
@@ -64,7 +66,11 @@ class Story:
         self.trials = 0
         self._publish = publish
         commit(engine, definitions(engine.model.state, surfaces=SURFACES, strategies=STRATEGIES), at=START)
-        commit(engine, [ItemPut(item, {"kind": "ab"[k % 2], "text": f"text {k % 3}"}) for k, item in enumerate(ITEMS)], at=START)
+        commit(
+            engine,
+            [ItemPut(item, {"kind": "ab"[k % 2], "text": f"text {k % 3}"}) for k, item in enumerate(ITEMS)],
+            at=START,
+        )
 
     def tell(self, actions: list[tuple[object, ...]]) -> None:
         for action in actions:
@@ -98,7 +104,9 @@ class Story:
         commit(self.engine, [ItemRemoved(item)], at=self.now)
 
     def _profile(self, user: str, personalize: bool, blocked: str) -> None:
-        commit(self.engine, [UserPut(user, {"age": "old"}, personalize=personalize, blocked_items=(blocked,))], at=self.now)
+        commit(
+            self.engine, [UserPut(user, {"age": "old"}, personalize=personalize, blocked_items=(blocked,))], at=self.now
+        )
 
     def _wait(self, seconds: float) -> None:
         self.now += seconds

@@ -108,7 +108,9 @@ def _experiment(state: State, experiment: Experiment) -> str:
     known = state.trials.get(experiment.name)
     stage = known.stage if known else ("running once recorded" if experiment.start else "draft")
     sides = " against ".join(f"{v.name} ({v.strategy}, {v.weight:.0%})" for v in experiment.variants)
-    return f"{stage}: {experiment.method} on {experiment.surface}, {experiment.traffic:.0%} of {experiment.unit}s: {sides}"
+    return (
+        f"{stage}: {experiment.method} on {experiment.surface}, {experiment.traffic:.0%} of {experiment.unit}s: {sides}"
+    )
 
 
 def _table(lines: list[Line]) -> Table:

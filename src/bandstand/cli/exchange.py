@@ -9,7 +9,9 @@ import rich_click as click
 from bandstand.cli import options
 from bandstand.cli.progress import progress
 from bandstand.formats.registry import FORMATS
-from bandstand.formats.transfer import Imported, export as exported, import_ as imported
+from bandstand.formats.transfer import Imported
+from bandstand.formats.transfer import export as exported
+from bandstand.formats.transfer import import_ as imported
 from bandstand.store.sql import open_log
 
 _REASONS_SHOWN = 10

@@ -45,8 +45,10 @@ def _traffic(now: Progress) -> Text:
     p50, p99 = np.percentile(list(tally.took_s) or [0.0], [50, 99]) * 1000
     rate = tally.requests / max(now.elapsed_s, 1)
     text = Text.assemble(
-        ("Bandstand", "bold"), f"  {now.address}  {now.items:,} real products  {now.elapsed_s:.0f} s\n",
-        (f"{tally.requests:,}", "bold"), f" slates over HTTP, {rate:.0f} a second, p50 {p50:.1f} ms, p99 {p99:.1f} ms",
+        ("Bandstand", "bold"),
+        f"  {now.address}  {now.items:,} real products  {now.elapsed_s:.0f} s\n",
+        (f"{tally.requests:,}", "bold"),
+        f" slates over HTTP, {rate:.0f} a second, p50 {p50:.1f} ms, p99 {p99:.1f} ms",
     )
     if tally.failures:
         text.append(f", {tally.failures} failed", "red")

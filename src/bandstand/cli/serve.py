@@ -30,9 +30,7 @@ _STOP_S = 10
 @click.option("--workers", type=int, help="API processes; more than one needs PostgreSQL. Default: 1.")
 @click.option("--role", type=click.Choice(["all", "api", "learn"]), help="Which parts to run; default: all.")
 @options.database
-def serve(
-    host: str | None, port: int | None, workers: int | None, role: str | None, database: str | None
-) -> None:
+def serve(host: str | None, port: int | None, workers: int | None, role: str | None, database: str | None) -> None:
     """Run the server: `POST /v1/rank` for slates, `POST /v1/rewards` for what came of them."""
     given = {"host": host, "port": port, "workers": workers, "role": role, "database": database}
     settings = options.settings(**given)

@@ -8,7 +8,8 @@ import rich_click as click
 from bandstand.cli import options
 from bandstand.cli.progress import progress
 from bandstand.simulate import accepted as figures
-from bandstand.simulate.outcome import Result, simulate as simulated
+from bandstand.simulate.outcome import Result
+from bandstand.simulate.outcome import simulate as simulated
 from bandstand.simulate.render import render
 from bandstand.simulate.scenario import read
 
@@ -21,7 +22,8 @@ from bandstand.simulate.scenario import read
 def simulate(files: tuple[Path, ...], jobs: int, accept: bool, as_json: bool) -> None:
     """Run scenario FILEs and check what they expect.
 
-    Exit 1 where an expectation fails, or a figure has moved from the last accepted one by more than the scenario tolerates.
+    Exit 1 where an expectation fails, or a figure has moved further from the last accepted one than the scenario
+    tolerates.
     """
     scenarios = [read(file) for file in files]  # every file is read before the first one runs
     results: list[Result] = []
