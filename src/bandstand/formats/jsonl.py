@@ -1,0 +1,161 @@
+"""JSON lines: a catalogue of products or items, and the log itself, written out and read back."""
+
+import gzip
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from io import BufferedIOBase
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from bandstand.errors import InputError
+from bandstand.events import AnyFact, Draft, Entry, Feature, Features, ItemPut
+from bandstand.formats import Format, Read, Refused, Target
+from bandstand.formats.lines import lines
+
+Id = Annotated[str, Meta(min_length=1, max_length=256)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of the log, as `write` puts it down."""
+
+    seq: int
+    at: float
+    fact: AnyFact
+
+
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An item, as `PUT /v1/items` takes it."""
+
+    item: Id
+    features: Features = {}
+    tags: tuple[Id, ...] = ()
+    available: bool = True
+    expires: Time | float | None = None
+
+
+class Product(msgspec.Struct, frozen=True):
+    """What has a meaning of its own in a shop's product; its further columns become features as they are."""
+
+    id: Id
+    current_stock: float | None = None
+
+
+_RENAMED = {"name": "title", "description": "text", "gender_affinity": "gender"}
+_LEFT_OUT = {"id", "current_stock", "where_visible", "link", "image_license"}  # neither describe it nor help to show it
+
+# ValueError: a number out of range, or text that is not UTF-8.
+_WRONG = (msgspec.MsgspecError, ValueError, RecursionError, InputError)
+
+_line = msgspec.json.Decoder(Line)
+_json = msgspec.json.Encoder()
+
+
+def read(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
+    """What a catalogue or an exported log says; which of the two it is shows in its first line."""
+    numbered = lines(path, refused)
+    first = list(islice(numbered, 1))
+    everything = chain(first, numbered)
+    if any(_is_entry(text) for _, text in first):
+        return _log(path, everything, refused)
+    return _catalogue(path, everything, target.now, refused)
+
+
+def write(entries: Iterable[Entry], path: Path) -> int:
+    """Put the entries into a file, compressed where its name ends in `.gz`; how many they were.
+
+    The file is written whole or not at all, and the same entries always give the same bytes.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    count = 0
+    try:
+        with _opened(partial, compressed=path.suffix == ".gz") as file:
+            for entry in entries:
+                file.write(_json.encode(Line(*entry)) + b"\n")
+                count += 1
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"file '{path}': cannot be written ({error.strerror}); check it", field="path") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+FORMAT = Format("jsonl", "a catalogue, one product or item a line; or the log itself", read, write)
+
+
+def _is_entry(text: bytes) -> bool:
+    try:
+        described = msgspec.json.decode(text)
+    except _WRONG:
+        return False
+    return isinstance(described, dict) and "fact" in described
+
+
+def _log(path: Path, numbered: Iterable[tuple[int, bytes]], refused: Refused) -> Iterator[Read]:
+    """Entries without a gap. Decisions name positions of the log, so nothing is read past a line that is missing."""
+    expected = 1
+    for number, text in numbered:
+        try:
+            line = _line.decode(text)
+            if line.seq != expected:
+                raise ValueError(f"seq is {line.seq}, must be {expected}")
+        except _WRONG as error:
+            refused.add(path, number, f"{error}; the rest is left out too, for it would lose its place in the log")
+            return
+        yield Read(number, Entry(line.seq, line.at, line.fact))
+        expected += 1
+
+
+def _catalogue(path: Path, numbered: Iterable[tuple[int, bytes]], now: float, refused: Refused) -> Iterator[Read]:
+    for number, text in numbered:
+        try:
+            fact = _item(msgspec.json.decode(text))
+        except _WRONG as error:
+            refused.add(path, number, str(error))
+        else:
+            yield Read(number, Draft(fact, now))
+
+
+def _item(described: object) -> ItemPut:
+    if not isinstance(described, dict) or not described.keys() & {"item", "id"}:
+        raise ValueError("it must be an object with an 'item' or an 'id'")
+    if "item" not in described:
+        return _product(described)
+    item = msgspec.convert(described, Item)
+    expires = item.expires.timestamp() if isinstance(item.expires, datetime) else item.expires
+    return ItemPut(item.item, item.features, item.tags, item.available, expires)
+
+
+def _product(columns: dict[str, object]) -> ItemPut:
+    product = msgspec.convert(columns, Product)
+    features = {
+        _RENAMED.get(name, name): _feature(name, value)
+        for name, value in columns.items()
+        if name not in _LEFT_OUT and value is not None
+    }
+    return ItemPut(product.id, features, available=product.current_stock is None or product.current_stock > 0)
+
+
+def _feature(name: str, value: object) -> Feature:
+    try:
+        feature: Feature = msgspec.convert(value, Feature)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"column '{name}': {error}; leave it out") from error
+    return feature
+
+
+@contextmanager
+def _opened(path: Path, *, compressed: bool) -> Iterator[BufferedIOBase]:
+    with path.open("wb") as file:
+        if not compressed:
+            yield file
+            return
+        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+            yield packed

@@ -1,0 +1,5 @@
+"""Every format there is, by the name that `bandstand import` and `bandstand export` take."""
+
+from bandstand.formats import Format, jsonl, obd
+
+FORMATS: dict[str, Format] = {one.name: one for one in (jsonl.FORMAT, obd.FORMAT)}
