@@ -35,7 +35,7 @@ def sparkline(curve: Curve, top: float, *, width: int = _WIDTH) -> str:
 def _parts(curve: Curve, width: int) -> list[list[float]]:
     """The points that fall under each of at most `width` characters."""
     width = min(width, len(curve))
-    edges = [at * len(curve) // width for at in range(width + 1)]
+    edges = [at * len(curve) // max(width, 1) for at in range(width + 1)]
     return [[point for point in curve[start:stop] if point is not None] for start, stop in pairwise(edges)]
 
 

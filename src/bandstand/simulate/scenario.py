@@ -14,6 +14,7 @@ from bandstand.events import AnyFact, Entry, ItemPut
 from bandstand.experiments.definition import Experiment
 from bandstand.simulate.items import made, shop
 from bandstand.simulate.nature import Arrival, Nature, Taste
+from bandstand.simulate.world import World
 from bandstand.state import State
 from bandstand.strategy import Strategy, Surface
 
@@ -168,8 +169,7 @@ def _check(scenario: Scenario) -> None:
         if arm.strategy not in known:
             raise InputError(f"strategy '{arm.strategy}' is not defined; known: {', '.join(known)}", field="arms")
     _check_opening(scenario)
-    if scenario.catalogue == "shop":
-        shop(scenario.items)
+    World(items(scenario), scenario.world, seed=1)
     for at in (*scenario.world.drifts, *(arrival.at for arrival in scenario.world.arrivals)):
         if at >= scenario.requests:
             raise InputError(
