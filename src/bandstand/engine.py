@@ -10,11 +10,10 @@ from bandstand.errors import InputError, UnknownError
 from bandstand.events import AnyFact, Decided, Draft, Entry, Exposed, Interacted, Request, Rewarded, UserErased
 from bandstand.model import Model
 from bandstand.rank import decide
-from bandstand.store import Appended, EventLog
+from bandstand.store import Appended, EventLog, entries
 
 _RECENT_DECISIONS = 20_000
 _LARGEST_REWARD = 1e6
-_PAGE = 1000
 
 
 class Engine:
@@ -94,9 +93,9 @@ class Engine:
         assert isinstance(stored, Decided)
         return stored
 
-    def apply(self, entries: Iterable[Entry]) -> None:
+    def apply(self, written: Iterable[Entry]) -> None:
         """Step over entries just written; where others wrote in between, theirs are read from the log first."""
-        for entry in entries:
+        for entry in written:
             if entry.seq > self.model.state.seq + 1:
                 self.catch_up(until=entry.seq - 1)
             if entry.seq == self.model.state.seq + 1:
@@ -105,11 +104,10 @@ class Engine:
     def catch_up(self, *, until: int | None = None) -> int:
         """Read the log up to its head, or to `until`; the number of entries read."""
         start = self.model.state.seq
-        while entries := self.log.read(after=self.model.state.seq, limit=_PAGE):
-            for entry in entries:
-                if until is not None and entry.seq > until:
-                    return self.model.state.seq - start
-                self._step(entry)
+        for entry in entries(self.log, after=start):
+            if until is not None and entry.seq > until:
+                break
+            self._step(entry)
         return self.model.state.seq - start
 
     def _step(self, entry: Entry) -> None:

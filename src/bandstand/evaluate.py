@@ -15,13 +15,13 @@ from bandstand.ask import understand
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Decided, Entry, Exposed, Inline, Rewarded, StrategyPut, SurfacePut
 from bandstand.rank import Recipe, slate_propensities
-from bandstand.replay import Progress, Stops, entries, revisited
+from bandstand.replay import Progress, Stops, revisited
 from bandstand.stats.diagnostics import diagnostics, gate
 from bandstand.stats.moments import Moments
 from bandstand.stats.offpolicy import Estimate, ips, snips
 from bandstand.stats.slates import prefix_weights
 from bandstand.stats.weights import WeightedSums, inverse_propensities
-from bandstand.store import EventLog
+from bandstand.store import EventLog, entries
 from bandstand.strategy import Strategy, Surface
 
 Estimator = Literal["ips", "snips"]

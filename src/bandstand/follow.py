@@ -12,7 +12,6 @@ from bandstand.model import Model, Published
 from bandstand.packing import pack, unpack
 from bandstand.store import EventLog, Snapshot, Snapshots
 
-_PAGE = 1000
 _log = logging.getLogger("bandstand")
 
 
@@ -67,7 +66,7 @@ class Follower:
 
     def turn(self) -> int:
         """Read the next page of the log, learn, and publish what is due; the number of entries read."""
-        entries = self._log.read(after=self.model.state.seq, limit=_PAGE)
+        entries = self._log.read(after=self.model.state.seq)
         for entry in entries:
             self.model.step(entry)
             self._erased = self._erased or isinstance(entry.fact, UserErased)

@@ -18,7 +18,6 @@ from bandstand.store.writer import Writer
 
 _LOOK_FOR_WEIGHTS_S = 0.25
 _LOOK_FOR_ENTRIES_S = 0.05
-_PAGE = 1000
 _logger = logging.getLogger("bandstand")
 
 
@@ -93,7 +92,7 @@ class Live:
 
     async def _tail(self) -> None:
         after = self.engine.model.state.seq
-        self.engine.apply(await asyncio.to_thread(self.engine.log.read, after=after, limit=_PAGE))
+        self.engine.apply(await asyncio.to_thread(self.engine.log.read, after=after))
 
     async def _forever(self, what: str, look: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:

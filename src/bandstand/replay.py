@@ -15,7 +15,7 @@ from bandstand.errors import BandstandError, StoreError
 from bandstand.events import AnyFact, Decided, Entry, Pick, UserErased
 from bandstand.model import Model, Published
 from bandstand.rank import decide
-from bandstand.store import EventLog
+from bandstand.store import EventLog, entries
 
 Progress = Callable[[int, int | None], None]
 """Told how many decisions are done, and of how many."""
@@ -33,7 +33,6 @@ _FIELDS: Final = (
 # on every machine. Where a score matters, the propensity shows it.
 _PICK_FIELDS: Final = tuple(name for name in Pick.__struct_fields__ if name != "score")
 _LONGEST_SHOWN: Final = 200
-_PAGE: Final = 1000
 
 
 class Divergence(msgspec.Struct, frozen=True):
@@ -122,14 +121,6 @@ def replay(log: EventLog, *, progress: Progress | None = None) -> Replayed:
             if len(found) < MOST_DIVERGENCES:
                 found.append(Divergence(visit.seq, visit.fact.decision, *difference))
     return Replayed(decisions, diverged, found, dict(skipped))
-
-
-def entries(log: EventLog) -> Iterator[Entry]:
-    """The whole log, page by page."""
-    after = 0
-    while page := log.read(after=after, limit=_PAGE):
-        yield from page
-        after = page[-1].seq
 
 
 def revisited(

@@ -50,7 +50,7 @@ def test_export_of_a_database_gives_the_same_file(golden: MemoryLog, tmp_path: P
 
 def test_numbers_and_texts_survive_exactly(tmp_path: Path) -> None:
     log = MemoryLog()
-    features = {"price": 0.1 + 0.2, "tiny": 5e-324, "large": 2**53 - 1, "text": "ü 🙂 \u2028 \" \\ \n"}
+    features = {"price": 0.1 + 0.2, "tiny": 5e-324, "large": 2**53 - 1, "text": 'ü 🙂 \u2028 " \\ \n'}
     definition = msgspec.Raw(b'{"n":  3, "strategy": "default"}')
     log.append([Draft(ItemPut("a/🙂", features), 1e-9), Draft(SurfacePut("home", definition), NOON + 0.123456)])
     export(log, "jsonl", tmp_path / "log.jsonl")

@@ -18,7 +18,7 @@ _REASONS_SHOWN = 10
 _FORMATS = "\n\n".join(f"{one.name}: {one.about}" for one in FORMATS.values())
 
 
-@click.command("import", help=f"Read files into the log. Nothing that is there already is stored twice.\n\n{_FORMATS}")
+@click.command("import", help=f"Read files into the log.\n\n{_FORMATS}")
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--teaches", default="default", show_default=True, help="Strategy that learns from imported decisions.")

@@ -34,7 +34,7 @@ from bandstand.formats import Format, Read, Refused, Target
 from bandstand.formats.lines import lines
 from bandstand.policy.baseline import Fixed, Random
 from bandstand.state import State
-from bandstand.store import EventLog
+from bandstand.store import EventLog, entries
 from bandstand.strategy import Strategy, Surface
 
 WINDOW_S = 600.0
@@ -42,7 +42,6 @@ _ITEMS = "item_context.csv"
 # How often Bernoulli Thompson sampling shows each item, for the campaigns for which that ships.
 _BTS_SHARES = {"men": "obd/action_dist_bts_men.csv"}
 _FIRST_ROW = 2  # the line after the header
-_PAGE = 1000
 
 
 class Part(NamedTuple):
@@ -160,11 +159,11 @@ def _opening(shop: Shop, target: Target, at: float) -> Iterator[AnyFact]:
 
 def _surveyed(log: EventLog) -> tuple[float, set[str]]:
     """What time it is in the log, and which strategies it defines."""
-    after, clock, known = 0, float("-inf"), set[str]()
-    while page := log.read(after=after, limit=_PAGE):
-        clock = max(clock, *(entry.at for entry in page))
-        known |= {entry.fact.name for entry in page if isinstance(entry.fact, StrategyPut)}
-        after = page[-1].seq
+    clock, known = float("-inf"), set[str]()
+    for entry in entries(log):
+        clock = max(clock, entry.at)
+        if isinstance(entry.fact, StrategyPut):
+            known.add(entry.fact.name)
     return clock, known
 
 

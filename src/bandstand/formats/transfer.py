@@ -10,10 +10,9 @@ from bandstand.errors import ConflictError, InputError, UnknownError
 from bandstand.events import Draft, Entry
 from bandstand.formats import Format, Progress, Read, Refused, Target
 from bandstand.formats.registry import FORMATS
-from bandstand.store import EventLog
+from bandstand.store import EventLog, entries
 
 _BATCH = 1000
-_PAGE = 1000
 
 
 class Imported(msgspec.Struct):
@@ -104,9 +103,8 @@ def _restore(log: EventLog, path: Path, entries: Sequence[Entry]) -> None:
 
 
 def _entries(log: EventLog, progress: Progress | None) -> Iterator[Entry]:
-    after, head = 0, log.head()
-    while page := log.read(after=after, limit=_PAGE):
-        yield from page
-        after = page[-1].seq
-        if progress is not None:
-            progress(after, max(head, after))
+    head = log.head()
+    for entry in entries(log):
+        yield entry
+        if progress is not None and entry.seq % _BATCH == 0:
+            progress(entry.seq, max(head, entry.seq))

@@ -1,7 +1,7 @@
 """One pass over the log: what was shown under an experiment, to whom, and what each slate earned."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,9 +10,7 @@ from bandstand.events import Decided, Entry, ExperimentMoved, ExperimentPut, Exp
 from bandstand.experiments.assignment import unit
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.interleaving import Team, credited
-from bandstand.store import EventLog
-
-_PAGE: Final = 2000
+from bandstand.store import EventLog, entries
 
 
 class Earned(NamedTuple):
@@ -123,7 +121,7 @@ def collect(log: EventLog, name: str) -> Collected:
     """Everything that the log holds about this experiment; UnknownError where it was never recorded."""
     found: Collected | None = None
     known: set[str] = set()
-    for entry in _entries(log):
+    for entry in entries(log):
         if isinstance(entry.fact, ExperimentPut):
             known.add(entry.fact.name)
             if found is None and entry.fact.name == name:
@@ -135,13 +133,6 @@ def collect(log: EventLog, name: str) -> Collected:
             f"experiment '{name}' is not defined; known: {', '.join(sorted(known)) or 'none'}", field="experiment"
         )
     return found
-
-
-def _entries(log: EventLog) -> Iterator[Entry]:
-    after = 0
-    while page := log.read(after=after, limit=_PAGE):
-        yield from page
-        after = page[-1].seq
 
 
 def _definition(fact: ExperimentPut) -> Experiment:

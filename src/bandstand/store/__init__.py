@@ -1,6 +1,6 @@
 """Where entries and snapshots are kept: two small ports, and the adapters behind them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from bandstand.events import AnyFact, Draft, Entry
@@ -71,3 +71,10 @@ class Snapshots(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def entries(log: EventLog, *, after: int = 0) -> Iterator[Entry]:
+    """Everything in the log with `seq > after`, read page by page up to its head."""
+    while page := log.read(after=after):
+        yield from page
+        after = page[-1].seq
