@@ -106,5 +106,5 @@ def _entries(log: EventLog, progress: Progress | None) -> Iterator[Entry]:
     head = log.head()
     for entry in entries(log):
         yield entry
-        if progress is not None and entry.seq % _BATCH == 0:
+        if progress is not None and (entry.seq % _BATCH == 0 or entry.seq >= head):
             progress(entry.seq, max(head, entry.seq))
