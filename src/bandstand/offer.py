@@ -106,8 +106,8 @@ def _item_arrays(state: State, offer: Offer) -> tuple[Indices, Values]:
 
 
 def _reason(state: State, row: int, said: tuple[Source, ...]) -> str:
-    """In the words of the generator that ranked it highest; the earlier one of the strategy where they agree."""
-    first = min(said, key=lambda source: source.rank, default=GIVEN)
+    """In the words of the generator that ranked it highest, and rather of one that says which item brought it."""
+    first = min(said, key=lambda source: (source.because is None, source.rank), default=GIVEN)
     terms: list[str] = []
     content = state.generators[Content.name]
     if first.name == Content.name and first.because is not None and isinstance(content, Content):

@@ -9,7 +9,7 @@ import click
 import pytest
 import yaml
 
-from bandstand.cli import main
+from bandstand.cli import bandstand
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -26,8 +26,8 @@ def instruction(name: str) -> str:
 
 def parsed(words: list[str]) -> dict[str, Any]:
     """The options that click reads from `bandstand WORDS`, without running it; a usage error where it cannot."""
-    top = click.Context(main, info_name="bandstand")
-    name, command, rest = main.resolve_command(top, words)
+    top = click.Context(bandstand, info_name="bandstand")
+    name, command, rest = bandstand.resolve_command(top, words)
     assert command is not None
     return command.make_context(name, rest, parent=top).params
 

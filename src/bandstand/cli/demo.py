@@ -113,7 +113,7 @@ async def _watch(
             await asyncio.sleep(_DRAW_S if console.is_terminal else _PRINT_S)
             now = time.monotonic()
             # A report reads the whole log; as the log grows, ask for it ever more rarely.
-            if now - reported_at > max(2.0, 20 * cost_s):
+            if now - reported_at > max(2.0, 8 * cost_s):
                 report = await _report(client)
                 reported_at, cost_s = time.monotonic(), time.monotonic() - now
             progress = Progress(str(client.base_url), len(items), now - started, tally, report, titles)

@@ -1,0 +1,59 @@
+"""The documentation is true: links lead somewhere, examples are accepted, everything that can be set is described."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bandstand.cli import bandstand
+from bandstand.configuration import definitions, recorded
+from bandstand.engine import Engine
+from bandstand.experiments.definition import parse
+from bandstand.model import Model
+from bandstand.settings import Settings
+from bandstand.store.memory import MemoryLog
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    page for pattern in ("*.md", "docs/**/*.md", "experiments/*.md", "simulations/*.md") for page in ROOT.glob(pattern)
+)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_setting_is_described() -> None:
+    text = (ROOT / "docs/operate.md").read_text("utf-8")
+    for name in Settings.__struct_fields__:
+        assert f"`{name}`" in text or f"[{name}." in text, name
+
+
+def test_every_command_is_described() -> None:
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    for name in bandstand.commands:
+        assert f"bandstand {name}" in text, name
+
+
+def test_example_settings_and_experiment_are_accepted() -> None:
+    (settings,) = blocks("docs/operate.md", "toml")
+    (experiment,) = blocks("docs/experiments.md", "toml")
+    engine = Engine(Model(), MemoryLog())
+    engine.commit(definitions(engine.model.state, **tomllib.loads(settings)), at=1.0)
+    engine.commit(recorded(engine.model.state, parse(tomllib.loads(experiment))), at=2.0)
+    assert engine.model.state.trials["softer"].stage == "running"
+
+
+def test_every_module_of_the_package_has_its_place_in_the_architecture() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    for path in sorted((ROOT / "src/bandstand").iterdir()):
+        name = path.stem if path.suffix == ".py" else f"{path.name}/"
+        if not name.startswith(("__", "py.typed")):
+            assert f"`{name}`" in text, name
