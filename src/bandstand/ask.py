@@ -12,11 +12,20 @@ from bandstand.state import History, State
 from bandstand.strategy import LONGEST_SLATE, Surface
 
 
+class Given(NamedTuple):
+    """Candidates of the app's own: catalogue items with their rows, items it describes itself, and why others were
+    left out."""
+
+    rows: dict[str, int]
+    inline: list[Inline]
+    skipped: dict[str, str]
+
+
 class Asked(NamedTuple):
     """One request, the same for every strategy that answers it.
 
     `page` is the catalogue row of the item that the page is about, if any; `allowed` masks the rows that may be shown;
-    `skipped` says why candidates that the app named may not.
+    `given` are the candidates that the app named, if it did.
     """
 
     request: Request
@@ -28,7 +37,7 @@ class Asked(NamedTuple):
     user: dict[str, float]
     context: dict[str, float]
     allowed: Mask
-    skipped: dict[str, str]
+    given: Given | None
 
 
 def understand(state: State, request: Request, decision: str) -> Asked:
@@ -58,7 +67,7 @@ def understand(state: State, request: Request, decision: str) -> Asked:
         user=state.person(request.user if personal else None, history),
         context=context_features(request),
         allowed=allowed,
-        skipped=_skipped(state, request, allowed, ruled_out),
+        given=_given(state, request, allowed, ruled_out),
     )
 
 
@@ -87,16 +96,25 @@ def _allowed(state: State, request: Request, ruled_out: dict[str, str]) -> Mask:
     return allowed
 
 
-def _skipped(state: State, request: Request, allowed: Mask, ruled_out: dict[str, str]) -> dict[str, str]:
+def _given(state: State, request: Request, allowed: Mask, ruled_out: dict[str, str]) -> Given | None:
+    """The candidates that the app named: each once, but for those that may not be shown, and why these may not."""
+    if request.candidates is None:
+        return None
+    rows: dict[str, int] = {}
+    inline: dict[str, Inline] = {}
     skipped: dict[str, str] = {}
-    for candidate in request.candidates or ():
+    for candidate in request.candidates:
         if isinstance(candidate, Inline):
             if candidate.item in ruled_out:
                 skipped[candidate.item] = ruled_out[candidate.item]
+            else:
+                inline[candidate.item] = candidate
             continue
-        row = state.catalogue.rows.get(candidate)
-        if row is None or row not in state.catalogue.known:
+        row = state.catalogue.rows.get(candidate, -1)
+        if row not in state.catalogue.known:
             skipped[candidate] = "not in the catalogue"
         elif not allowed[row]:
             skipped[candidate] = ruled_out.get(candidate, "unavailable, expired, or without the tags of the filter")
-    return skipped
+        else:
+            rows[candidate] = row
+    return Given(rows, [own for item, own in inline.items() if item not in rows], skipped)

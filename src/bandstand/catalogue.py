@@ -31,8 +31,8 @@ class Superseded(msgspec.Struct, frozen=True):
 class Catalogue(msgspec.Struct):
     """Items by row. A row, once given to an id, is that id's for ever; a removed item's row is unavailable.
 
-    `places` and `values` hold each row's hashed features, padded with value 0; `showable` and `expires` say what may
-    be shown when.
+    `features` and `values` hold each row's features, padded with the first one and value 0; a feature is a place in
+    `places`, where it is kept once for all items that have it. `showable` and `expires` say what may be shown when.
     """
 
     ids: list[str] = []
@@ -41,7 +41,9 @@ class Catalogue(msgspec.Struct):
     tagged: dict[str, set[int]] = {}
     showable: npt.NDArray[np.bool_] = msgspec.field(default_factory=lambda: np.zeros(0, np.bool_))
     expires: npt.NDArray[np.float64] = msgspec.field(default_factory=lambda: np.zeros(0))
-    places: npt.NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros((0, 8), np.uint32))
+    interned: dict[int, int] = {}
+    places: npt.NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros(1, np.uint32))
+    features: npt.NDArray[np.int32] = msgspec.field(default_factory=lambda: np.zeros((0, 8), np.int32))
     values: npt.NDArray[np.float32] = msgspec.field(default_factory=lambda: np.zeros((0, 8), np.float32))
     superseded: dict[int, dict[int, Superseded]] = {}
 
@@ -63,7 +65,8 @@ class Catalogue(msgspec.Struct):
         features = item_features(put.item, put.features, put.tags)
         places, values = hashed("i", features)
         self._widen(len(places))
-        self.places[row, : len(places)] = places
+        self.features[row] = 0
+        self.features[row, : len(places)] = [self._intern(place) for place in places.tolist()]
         self.values[row] = 0
         self.values[row, : len(values)] = values
         self.showable[row] = put.available
@@ -117,17 +120,27 @@ class Catalogue(msgspec.Struct):
         old[known.version] = Superseded(known.learnable, at)
         self.superseded[row] = old
 
+    def _intern(self, place: int) -> int:
+        """The number of a feature, given to it now if it is new."""
+        number = self.interned.get(place)
+        if number is None:
+            number = self.interned[place] = len(self.interned) + 1
+            if number >= len(self.places):
+                self.places = np.pad(self.places, (0, max(64, len(self.places))))
+            self.places[number] = place
+        return number
+
     def _reserve(self, rows: int) -> None:
         have = len(self.showable)
         if rows > have:
             more = max(rows, 2 * have, 64) - have
             self.showable = np.pad(self.showable, (0, more))
             self.expires = np.pad(self.expires, (0, more), constant_values=np.inf)
-            self.places = np.pad(self.places, ((0, more), (0, 0)))
+            self.features = np.pad(self.features, ((0, more), (0, 0)))
             self.values = np.pad(self.values, ((0, more), (0, 0)))
 
     def _widen(self, width: int) -> None:
-        more = width - self.places.shape[1]
+        more = width - self.features.shape[1]
         if more > 0:
-            self.places = np.pad(self.places, ((0, 0), (0, more)))
+            self.features = np.pad(self.features, ((0, 0), (0, more)))
             self.values = np.pad(self.values, ((0, 0), (0, more)))

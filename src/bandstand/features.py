@@ -7,6 +7,7 @@ The places are those of Vowpal Wabbit when it is given `hash:value` features, so
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
@@ -25,7 +26,7 @@ NAMESPACES = {"u": 1646279392, "c": 3778205279, "i": 2165993515, "s": 4283091697
 # Shown to people and read by the content generator; of no use to a linear model as they stand.
 PROSE = frozenset({"text", "title", "description", "image", "url", "vector"})
 _LONGEST_CATEGORY = 64
-_UNNAMED = "\0"  # no name from outside may hold it
+_UNNAMED = re.compile(r"\0[0-9a-f]{8}")  # no name that came over HTTP holds a NUL
 # A score gathers every feature of every candidate, so one item must not slow the others down.
 MOST_ITEM_FEATURES = 64
 
@@ -36,7 +37,7 @@ _HOUR_S, _DAY_S = 3600, 86400
 @lru_cache(maxsize=65536)
 def feature_hash(name: str) -> int:
     """32 bits that stand for a feature's name in every namespace; a name that `unnamed` made has them in it."""
-    if name.startswith(_UNNAMED):
+    if _UNNAMED.fullmatch(name):
         return int(name[1:], 16)
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
     return int.from_bytes(digest, "big")
@@ -51,7 +52,7 @@ def hashed(namespace: str, features: Mapping[str, float]) -> tuple[Indices, Valu
 
 def unnamed(features: Mapping[str, float]) -> dict[str, float]:
     """The same features to a learner, and to nobody else: each name is replaced by its hash."""
-    return {f"{_UNNAMED}{feature_hash(name):08x}": value for name, value in features.items()}
+    return {f"\0{feature_hash(name):08x}": value for name, value in features.items()}
 
 
 def text(namespace: str, features: Mapping[str, float]) -> str:

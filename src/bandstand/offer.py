@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from bandstand.ask import Asked
+from bandstand.ask import Asked, Given
 from bandstand.candidates import Ask
 from bandstand.candidates.blend import Candidates, blend, source_matrix, source_names, sources
 from bandstand.candidates.content import Content
@@ -16,6 +17,8 @@ from bandstand.state import History, State
 from bandstand.strategy import Strategy
 
 FALLBACK = "popular"
+
+Which = npt.NDArray[np.int32]
 GIVEN = Source("given", 1.0, 0)
 
 
@@ -32,15 +35,14 @@ class Offer(NamedTuple):
 
 
 def offer(state: State, asked: Asked, strategy: Strategy) -> Offer:
-    return _proposed(state, asked, strategy) if asked.request.candidates is None else _given(state, asked)
+    return _proposed(state, asked, strategy) if asked.given is None else _given(asked.given)
 
 
 def offered(state: State, offer: Offer) -> Offered:
     """The candidates' features as arrays."""
-    places, values = _item_arrays(state, offer)
     names = source_names(offer.candidates.names)
     sources = source_matrix(offer.candidates) if names else np.zeros((len(offer.items), 0), np.float32)
-    return Offered(places, values, hashed("s", dict.fromkeys(names, 1.0))[0], sources)
+    return Offered(*_features(state, offer), hashed("s", dict.fromkeys(names, 1.0))[0], sources)
 
 
 def picked(state: State, offer: Offer, index: int, *, position: int, propensity: float, score: float) -> Pick:
@@ -78,31 +80,37 @@ def _proposed(state: State, asked: Asked, strategy: Strategy) -> Offer:
     return Offer([state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback)
 
 
-def _given(state: State, asked: Asked) -> Offer:
-    """Each item that the app named, once, but for those that may not be shown; catalogue items come first."""
-    named = asked.request.candidates or ()
-    known = [item for item in dict.fromkeys(c for c in named if isinstance(c, str)) if item not in asked.skipped]
-    own = {c.item: c for c in named if isinstance(c, Inline) and c.item not in asked.skipped and c.item not in known}
-    rows = np.array([state.catalogue.rows[item] for item in known], np.int64)
+def _given(given: Given) -> Offer:
+    rows = np.fromiter(given.rows.values(), np.int64, len(given.rows))
     nothing = np.zeros((len(rows), 0))
     unsaid = Candidates(rows, nothing.astype(np.float32), nothing.astype(np.int32), nothing.astype(np.int64), ())
-    return Offer([*known, *own], unsaid, list(own.values()), False)
+    return Offer([*given.rows, *(own.item for own in given.inline)], unsaid, given.inline, False)
 
 
-def _item_arrays(state: State, offer: Offer) -> tuple[Indices, Values]:
-    rows = offer.candidates.rows
-    places, values = state.catalogue.places[rows], state.catalogue.values[rows]
-    if not offer.inline:
-        return places, values
-    own = [hashed("i", item_features(candidate.item, candidate.features)) for candidate in offer.inline]
-    shape = (len(offer.items), max(places.shape[1], *(len(one) for one, _ in own)))
+def _features(state: State, offer: Offer) -> tuple[Indices, Which, Values]:
+    """The different item features of the candidates, which of them each has, and with what values."""
+    catalogue, rows = state.catalogue, offer.candidates.rows
+    features, values = catalogue.features[rows], catalogue.values[rows]
+    if offer.inline:
+        return _with_inline(catalogue.places[features], values, offer.inline)
+    numbers = np.zeros(len(catalogue.interned) + 1, np.int32)
+    numbers[features] = 1
+    used = np.flatnonzero(numbers)
+    numbers[used] = np.arange(len(used))
+    return catalogue.places[used], numbers[features], values
+
+
+def _with_inline(places: Indices, values: Values, inline: list[Inline]) -> tuple[Indices, Which, Values]:
+    own = [hashed("i", item_features(candidate.item, candidate.features)) for candidate in inline]
+    shape = (len(places) + len(own), max(places.shape[1], *(len(one) for one, _ in own)))
     all_places, all_values = np.zeros(shape, np.uint32), np.zeros(shape, np.float32)
-    all_places[: len(rows), : places.shape[1]] = places
-    all_values[: len(rows), : values.shape[1]] = values
-    for at, (own_places, own_values) in enumerate(own, start=len(rows)):
+    all_places[: len(places), : places.shape[1]] = places
+    all_values[: len(places), : values.shape[1]] = values
+    for at, (own_places, own_values) in enumerate(own, start=len(places)):
         all_places[at, : len(own_places)] = own_places
         all_values[at, : len(own_values)] = own_values
-    return all_places, all_values
+    different, which = np.unique(all_places, return_inverse=True)
+    return different, which.reshape(shape).astype(np.int32), all_values
 
 
 def _reason(state: State, row: int, said: tuple[Source, ...]) -> str:

@@ -182,7 +182,7 @@ def _decided(
         user=asked.user,
         context=asked.context,
         rankings=rankings or {},
-        skipped=asked.skipped,
+        skipped=asked.given.skipped if asked.given is not None else {},
         fallback=answer.fallback,
         empty=answer.empty,
     )

@@ -30,14 +30,13 @@ def draw(
 
     At each slot the policy explores anew over the items still left. `chance(position)` is uniform in [0, 1).
     """
-    left = np.arange(len(items))
-    names = np.array(items, dtype=object)
+    left = _Left(scores)
     slate: list[Drawn] = []
     for position in range(first_position, first_position + min(n, len(items))):
-        chances = policy.probabilities(scores[left], Slot(names[left], position, learned))
-        chosen = pick(chances, chance(position))
-        slate.append(Drawn(int(left[chosen]), float(chances[chosen])))
-        left = np.delete(left, chosen)
+        chances = policy.probabilities(left.scores, Slot(items, left.indices, position, learned))
+        at = pick(chances, chance(position))
+        slate.append(Drawn(int(left.indices[at]), float(chances[at])))
+        left.remove(at)
     return slate
 
 
@@ -52,16 +51,16 @@ def propensities(
 ) -> npt.NDArray[np.float64]:
     """The probability of each pick of the slate `order` (indices into `items`) given the picks above it; 0 from an
     index of -1, an item that is not a candidate, onwards."""
-    left = np.arange(len(items))
-    names = np.array(items, dtype=object)
+    left = _Left(scores)
     found = np.zeros(len(order))
     for slot, index in enumerate(order):
-        at = np.flatnonzero(left == index)
-        if not len(at):
+        places = np.flatnonzero(left.indices == index)
+        if not len(places):
             break
-        chances = policy.probabilities(scores[left], Slot(names[left], first_position + slot, learned))
-        found[slot] = chances[at[0]]
-        left = np.delete(left, at[0])
+        at = int(places[0])
+        chances = policy.probabilities(left.scores, Slot(items, left.indices, first_position + slot, learned))
+        found[slot] = chances[at]
+        left.remove(at)
     return found
 
 
@@ -70,3 +69,16 @@ def pick(chances: Probabilities, chance: float) -> int:
     sums = chances.cumsum()
     index = int(sums.searchsorted(chance * sums[-1], side="right"))
     return index if index < len(chances) else int(np.flatnonzero(chances)[-1])
+
+
+class _Left:
+    """The items not drawn yet, in their first order: views of two arrays that close up where one is taken out."""
+
+    def __init__(self, scores: Scores) -> None:
+        self.scores = scores.copy()
+        self.indices = np.arange(len(scores))
+
+    def remove(self, at: int) -> None:
+        for array in (self.scores, self.indices):
+            array[at:-1] = array[at + 1 :]
+        self.scores, self.indices = self.scores[:-1], self.indices[:-1]

@@ -24,7 +24,7 @@ scores = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60).map(np.array)
 
 
 def slot(n: int, *, position: int = 0, learned: int = 100) -> Slot:
-    return Slot(np.array([NAMES[k % 5] for k in range(n)], dtype=object), position, learned)
+    return Slot([NAMES[k % 5] for k in range(n)], np.arange(n), position, learned)
 
 
 @every_policy
@@ -85,10 +85,9 @@ def test_squarecb_weighs_by_the_inverse_gap() -> None:
 
 def test_fixed_table_gives_each_position_its_own_shares() -> None:
     policy = Fixed(TABLE)
-    names = np.array(NAMES, dtype=object)
-    first = policy.probabilities(np.zeros(5), Slot(names, 0, 0))
+    first = policy.probabilities(np.zeros(5), Slot(NAMES, np.arange(5), 0, 0))
     np.testing.assert_allclose(first, [0.5, 0.25, 0, 0.25, 0])
-    later = policy.probabilities(np.zeros(5), Slot(names, 7, 0))
+    later = policy.probabilities(np.zeros(5), Slot(NAMES, np.arange(5), 7, 0))
     np.testing.assert_allclose(later, [0.1, 0, 0, 0.9, 0])
 
 

@@ -1,5 +1,6 @@
 """Policies: scores in, exploration out."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -11,10 +12,11 @@ ScoredBy = Literal["weights", "popularity", "nothing"]
 
 
 class Slot(NamedTuple):
-    """One position to fill: the ids of the items still left, the position on the page, and how many examples the
+    """One position to fill: all items, which of them are still left, the position on the page, and how many examples the
     weights behind the scores have learned."""
 
-    items: npt.NDArray[np.object_]
+    items: Sequence[str]
+    left: npt.NDArray[np.int64]
     position: int
     learned: int
 

@@ -43,7 +43,7 @@ class Fixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
                 raise ValueError(f"table[{item!r}] == {shares}, must be a list of finite shares >= 0, one a position")
 
     def probabilities(self, scores: Scores, slot: Slot) -> Probabilities:
-        shares = np.array([self._share(item, slot.position) for item in slot.items])
+        shares = np.array([self._share(slot.items[index], slot.position) for index in slot.left])
         total = shares.sum()
         return shares / total if total > 0 else np.full(len(scores), 1.0 / len(scores))
 

@@ -20,8 +20,10 @@ class EpsilonGreedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     epsilon: Share = 0.1
 
     def probabilities(self, scores: Scores, slot: Slot) -> Probabilities:
-        best = scores == scores.max()
-        return np.where(best, (1 - self.epsilon) / np.count_nonzero(best), 0.0) + self.epsilon / len(scores)
+        chances = np.full(len(scores), self.epsilon / len(scores))
+        best = (scores == scores.max()).nonzero()[0]
+        chances[best] += (1 - self.epsilon) / len(best)
+        return chances
 
 
 class Softmax(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="softmax"):

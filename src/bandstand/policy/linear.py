@@ -20,10 +20,15 @@ class Shared(NamedTuple):
 
 
 class Offered(NamedTuple):
-    """The features of `n` candidates: padded rows of item features (n × width; value 0 where unused) and one column for
-    each source feature (n × columns, with the place of each column)."""
+    """The features of `n` candidates.
+
+    `places` are those of the different item features among them; `which` (n × width) says which of these a candidate
+    has, with `values`, 0 where it has fewer. `sources` has one column for each source feature (n × columns), whose
+    places are `source_places`.
+    """
 
     places: Indices
+    which: npt.NDArray[np.int32]
     values: Values
     source_places: Indices
     sources: Values
@@ -43,17 +48,16 @@ class Weights(msgspec.Struct, frozen=True):
         """
         mask = np.uint32((1 << self.bits) - 1)
         table = self.table
+        firsts = np.concatenate([places for places, _ in shared]) & mask
+        values = np.concatenate([values for _, values in shared]).astype(np.float64)
+        common = float(table[CONSTANT & mask]) + float(np.einsum("k,k->", table[firsts], values))
+        # Candidates share most of their features, so each different one is weighed once, interactions and all.
         items = offered.places & mask
-        per_feature = table[items].astype(np.float64)
-        common = float(table[CONSTANT & mask])
-        for places, values in shared:
-            firsts = places & mask
-            common += float(table[firsts] @ values)
-            for first, value in zip(firsts * FNV_PRIME, values, strict=True):
-                per_feature += table[(first ^ items) & mask] * value
-        scores: npt.NDArray[np.float64] = np.einsum("nw,nw->n", per_feature, offered.values) + common
+        crossed = table[((firsts * FNV_PRIME)[:, None] ^ items) & mask]
+        worth = table[items] + np.einsum("kf,k->f", crossed, values)
+        scores: npt.NDArray[np.float64] = np.einsum("nw,nw->n", worth[offered.which], offered.values) + common
         if offered.sources.size:
-            scores += offered.sources @ table[offered.source_places & mask].astype(np.float64)
+            scores += np.einsum("ns,s->n", offered.sources, table[offered.source_places & mask].astype(np.float64))
         return scores
 
 
