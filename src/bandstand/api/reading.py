@@ -1,0 +1,206 @@
+"""What arrives: a request's body, query and path, read strictly, with errors that name the field and the rule."""
+
+import asyncio
+import json
+import re
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+from litestar import Request
+from litestar.params import FromPath
+
+from bandstand.api.bodies import VALUES, Id
+from bandstand.errors import InputError
+
+LARGEST_BODY = 1_000_000
+_SLOWEST_BODY_S = 15.0
+_MOST_PARAMETERS = 20
+_SHOWN = 60
+
+Http = Request[Any, Any, Any]
+PathId: TypeAlias = FromPath[str]
+T = TypeVar("T")
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[(\.\.\.)\]")
+_raw_entries: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+async def body_of(request: Http, *, limit: int = LARGEST_BODY) -> bytes:
+    """The whole body. InputError where it is larger than `limit` bytes, comes too slowly, or breaks off."""
+    chunks: list[bytes] = []
+    left = limit
+    try:
+        async with asyncio.timeout(_SLOWEST_BODY_S):
+            while True:
+                message = await request.receive()
+                if message["type"] != "http.request":
+                    raise InputError("body: it broke off or is badly chunked; send it whole", code="incomplete")
+                chunks.append(message["body"])
+                left -= len(message["body"])
+                if left < 0:
+                    raise InputError(
+                        f"body: longer than {limit:,} bytes, the most that this route takes; send it in parts",
+                        code="too_large",
+                    )
+                if not message["more_body"]:
+                    return b"".join(chunks)
+    except TimeoutError:
+        raise InputError(f"body: not complete after {_SLOWEST_BODY_S:g} s; send it faster", code="slow") from None
+
+
+def read(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What the JSON says; InputError names the field that does not fit, and the rule."""
+    try:
+        found = decoder.decode(body)
+        _each_name_once.decode(body.decode())
+    except msgspec.ValidationError as error:
+        raise _misfit(str(error), _plain(body), decoder.type) from None
+    except (ValueError, RecursionError) as error:
+        raise _malformed(body, error) from None
+    if b"\\u0000" in body and _NUL.search(body):
+        raise InputError("body: a text contains the NUL character (\\u0000), which cannot be stored; remove it")
+    return found
+
+
+def entries(body: bytes, *, most: int) -> list[msgspec.Raw] | None:
+    """The entries of an array, not looked into yet; None where the body is no array."""
+    if not body.lstrip(b" \t\r\n").startswith(b"["):
+        return None
+    try:
+        found = _raw_entries.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(body, error) from None
+    if len(found) > most:
+        raise InputError(f"body: {len(found):,} entries, at most {most:,} at once; send the rest in another call")
+    return found
+
+
+def query(request: Http, kind: type[T]) -> T:
+    """The parameters after the `?`, each at most once and none that the route does not know."""
+    text: bytes = request.scope["query_string"]
+    try:
+        pairs = parse_qsl(
+            text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+        )
+    except ValueError as error:
+        raise InputError(f"query: {error}; write it percent-encoded in UTF-8, each parameter once") from None
+    _once(pairs)
+    for name, value in pairs:
+        _check_nul(value, name)
+    try:
+        return msgspec.convert(dict(pairs), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _misfit(str(error), dict(pairs), kind) from None
+
+
+def identifier(encoded: str, field: str) -> str:
+    """The id that a path's segment writes percent-encoded."""
+    try:
+        found = msgspec.convert(unquote_to_bytes(encoded).decode(), Id)
+    except UnicodeDecodeError:
+        raise InputError(f"{field}: {encoded[:_SHOWN]} is not percent-encoded UTF-8", field=field) from None
+    except msgspec.ValidationError:
+        raise InputError(f"{field}: longer than 256 characters, the most that an id may have", field=field) from None
+    _check_nul(found, field)
+    return found
+
+
+def _check_nul(text: str, field: str) -> None:
+    if "\0" in text:
+        raise InputError(f"{field}: contains the NUL character, which cannot be stored; remove it", field=field)
+
+
+def _once(pairs: list[tuple[str, object]] | list[tuple[str, str]]) -> dict[str, object]:
+    """The pairs as a table. msgspec keeps the last of two values for a name, and says nothing."""
+    table: dict[str, object] = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in table if names.count(name) > 1)
+        raise InputError(f"{twice}: given more than once; say which value is meant", field=twice, code="repeated_field")
+    return table
+
+
+_each_name_once = json.JSONDecoder(object_pairs_hook=_once)
+
+
+def _malformed(body: bytes, error: Exception) -> InputError:
+    if isinstance(error, RecursionError):
+        return InputError("body: nested too deep; send it flatter", code="malformed")
+    why = str(error) if body.strip() else "it is empty"
+    return InputError(f"body: not JSON in UTF-8 ({why}); send a JSON document", code="malformed")
+
+
+def _plain(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return msgspec.UNSET  # broken behind the field that does not fit
+
+
+def _misfit(said: str, document: object, kind: Any) -> InputError:
+    """msgspec's "Expected `int` >= 1 - at `$.n`" with the value, the exact field and what to do."""
+    what, _, where = said.partition(" - at `")
+    of_a_name = where.startswith("key` in `")
+    field, value = _at(where.removeprefix("key` in `").strip("`$"), document)
+    missing = what.partition("missing required field `")[2].rstrip("`")
+    unknown = what.partition("contains unknown field `")[2].rstrip("`")
+    if missing or unknown:
+        inner = f"{field}.{missing or unknown}".removeprefix(".")
+        if missing:
+            return InputError(f"{inner}: missing; it is required", field=inner, code="missing_field")
+        return InputError(f"{inner}: unknown field{_known(kind, field)}", field=inner, code="unknown_field")
+    if of_a_name:
+        return InputError(f"{field}: a name in it does not fit: {_rule(what)}", field=field)
+    return InputError(f"{field or 'body'}{_shown(value)}, {_rule(what)}", field=field or None)
+
+
+def _at(path: str, document: object) -> tuple[str, object]:
+    """The field at msgspec's path, and its value. msgspec writes `[...]` for a table's key, which is found here."""
+    field, value = "", document
+    for name, index, some in _STEP.findall(path):
+        if some:
+            name = _at_fault(value, VALUES.get(field.rpartition(".")[2]))
+        field = f"{field}.{name}".removeprefix(".") if name else f"{field}[{index}]"
+        try:
+            value = value[name or int(index)]  # type: ignore[index]
+        except (TypeError, LookupError):
+            value = msgspec.UNSET
+    return field, value
+
+
+def _at_fault(table: object, kind: Any) -> str:
+    """The first name whose value is not of this kind."""
+    for name, value in table.items() if isinstance(table, dict) else ():
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return str(name)
+    return "*"
+
+
+def _rule(what: str) -> str:
+    if "timezone" in what or "RFC3339" in what:
+        return "must be a time with its offset; add one such as Z or +01:00, as in 2026-11-21T08:30:00+01:00"
+    expected, _, _ = what.replace("`", "").partition(", got")
+    return expected.replace("Expected", "must be") if "Expected" in expected else f"{expected.lower()}; send another"
+
+
+def _known(kind: Any, field: str) -> str:
+    if field or not hasattr(kind, "__struct_encode_fields__"):
+        return "; remove it"
+    return f"; known: {', '.join(kind.__struct_encode_fields__)}"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case dict():
+            return " is an object"
+        case list():
+            return " is an array"
+        case msgspec.UNSET:
+            return " does not fit"
+        case _:
+            text = json.dumps(value, ensure_ascii=False)
+            return f" == {text}" if len(text) <= _SHOWN else f" == {text[:_SHOWN]}…"
