@@ -1,0 +1,84 @@
+"""The server over HTTP: routes, errors in one shape, limits, metrics and their OpenAPI document."""
+
+from asyncio import Lock
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from litestar import Litestar, get
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+
+from bandstand.api import decisions, experiments, feedback, items, operation, rank, users
+from bandstand.api.answer import Answer, failed
+from bandstand.api.document import document
+from bandstand.api.metrics import Metrics
+from bandstand.api.rim import rim
+from bandstand.api.serving import Shared
+from bandstand.live import Live
+
+__all__ = ["create_api"]
+
+_ROUTES = [
+    rank.rank,
+    feedback.rewards,
+    feedback.exposures,
+    feedback.interactions,
+    items.put_items,
+    items.list_items,
+    items.get_item,
+    items.put_item,
+    items.remove_item,
+    users.put_user,
+    users.get_user,
+    users.export_user,
+    users.erase_user,
+    experiments.list_experiments,
+    experiments.get_experiment,
+    experiments.put_experiment,
+    experiments.start_experiment,
+    experiments.stop_experiment,
+    experiments.ship_experiment,
+    experiments.report_experiment,
+    experiments.get_assignment,
+    decisions.get_decision,
+    operation.alive,
+    operation.ready,
+    operation.metrics,
+]
+
+
+def create_api(live: Live) -> Litestar:
+    """The web application around `live`, which it starts and stops with itself."""
+    metrics = Metrics()
+    shared = Shared(live, metrics, changing=Lock(), reporting=Lock())
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await live.start()
+        try:
+            yield
+        finally:
+            await live.stop()
+
+    api = Litestar(
+        _ROUTES,
+        dependencies={"serving": Provide(lambda: shared, sync_to_thread=False)},
+        exception_handlers={Exception: failed},
+        lifespan=[lifespan],
+        logging_config=None,
+        openapi_config=None,
+    )
+    described = msgspec.json.encode(document(api.routes))
+    api.register(_schema(described))
+    # Litestar's own middleware does not see a request whose route is unknown.
+    api.asgi_handler = rim(api.asgi_handler, metrics.answered)
+    return api
+
+
+def _schema(described: bytes) -> HTTPRouteHandler:
+    @get("/schema", status_code=200)
+    async def schema() -> Answer:
+        return Answer(described)
+
+    return schema

@@ -1,0 +1,152 @@
+"""Experiments over HTTP: define, start, stop, ship, and read what came of them."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import get, post, put
+
+from bandstand.api.answer import Answer, answer
+from bandstand.api.bodies import Ship, Unit
+from bandstand.api.document import says
+from bandstand.api.reading import Http, PathId, body_of, identifier, query, read
+from bandstand.api.serving import Serving
+from bandstand.configuration import recorded, started
+from bandstand.errors import InputError, UnknownError
+from bandstand.events import AnyFact, ExperimentMoved
+from bandstand.experiments.assignment import assign
+from bandstand.experiments.definition import Experiment, parse, variant
+from bandstand.experiments.lifecycle import Stage, moved
+from bandstand.live import Live
+from bandstand.state import Trial
+from bandstand.store import EventLog
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """An experiment and where it is in its life."""
+
+    name: str
+    stage: Stage
+    definition: Experiment
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """The variant of a user or session, null where they do not take part; it decides slates while it is running."""
+
+    experiment: str
+    stage: Stage
+    unit: str
+    id: str
+    variant: str | None
+
+
+_objects: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+_ships = msgspec.json.Decoder(Ship)
+
+
+@get("/v1/experiments", status_code=200, opt=says(list[Standing]))
+async def list_experiments(serving: Serving) -> Answer:
+    """List the experiments."""
+    return answer([_standing(trial) for trial in serving.live.engine.model.state.trials.values()])
+
+
+@get("/v1/experiments/{experiment:str}", status_code=200, opt=says(Standing))
+async def get_experiment(experiment: PathId, serving: Serving) -> Answer:
+    """Show one experiment."""
+    return answer(_standing(_trial(serving.live, experiment)))
+
+
+@put("/v1/experiments/{experiment:str}", status_code=200, opt=says(Standing, body=Experiment))
+async def put_experiment(request: Http, experiment: PathId, serving: Serving) -> Answer:
+    """Define an experiment, or change it as far as what it has measured allows.
+
+    The body is the structure of an experiment's TOML file; its name may be left out. A new one is started where it says
+    so.
+    """
+    name = identifier(experiment, "experiment")
+    given = read(await body_of(request), _objects)
+    definition = parse({"name": name} | given)
+    if definition.name != name:
+        raise InputError(f"name == {definition.name!r}, must be {name!r} as in the path, or left out", field="name")
+    async with serving.changing:
+        await serving.live.record(recorded(serving.live.engine.model.state, definition))
+    return answer(_standing(_trial(serving.live, experiment)))
+
+
+@post("/v1/experiments/{experiment:str}/start", status_code=200, opt=says(Standing))
+async def start_experiment(experiment: PathId, serving: Serving) -> Answer:
+    """Start a draft."""
+    async with serving.changing:
+        trial = _trial(serving.live, experiment)
+        return await _move(serving.live, experiment, started(serving.live.engine.model.state, trial.definition.name))
+
+
+@post("/v1/experiments/{experiment:str}/stop", status_code=200, opt=says(Standing))
+async def stop_experiment(experiment: PathId, serving: Serving) -> Answer:
+    """Stop a running experiment. Its surface goes back to its own strategy."""
+    async with serving.changing:
+        trial = _trial(serving.live, experiment)
+        return await _move(
+            serving.live, experiment, ExperimentMoved(trial.definition.name, moved(trial.stage, "stopped"))
+        )
+
+
+@post("/v1/experiments/{experiment:str}/ship", status_code=200, opt=says(Standing, body=Ship))
+async def ship_experiment(request: Http, experiment: PathId, serving: Serving) -> Answer:
+    """Make a variant the surface's way to rank, with what it has learned. This ends the experiment."""
+    body = read(await body_of(request), _ships)
+    async with serving.changing:
+        trial = _trial(serving.live, experiment)
+        winner = variant(trial.definition, body.winner)
+        fact = ExperimentMoved(trial.definition.name, moved(trial.stage, "shipped"), winner.name)
+        return await _move(serving.live, experiment, fact)
+
+
+@get("/v1/experiments/{experiment:str}/report", status_code=200, opt=says(dict[str, Any]))
+async def report_experiment(experiment: PathId, serving: Serving) -> Answer:
+    """Report what an experiment has measured so far: its health, figures with intervals, and a verdict."""
+    trial = _trial(serving.live, experiment)
+    async with serving.reporting:
+        return await asyncio.to_thread(_report, serving.live.engine.log, trial.definition.name)
+
+
+@get("/v1/experiments/{experiment:str}/assignment", status_code=200, opt=says(Assigned, query=Unit))
+async def get_assignment(request: Http, experiment: PathId, serving: Serving) -> Answer:
+    """Say which variant a user or session gets."""
+    trial = _trial(serving.live, experiment)
+    definition, asked = trial.definition, query(request, Unit)
+    unit = asked.user if definition.unit == "user" else asked.session
+    if unit is None:
+        raise InputError(
+            f"{definition.unit}: missing; experiment '{definition.name}' is divided by {definition.unit}",
+            field=definition.unit,
+            code="missing_field",
+        )
+    got = assign(definition, unit)
+    return answer(Assigned(definition.name, trial.stage, definition.unit, unit, None if got is None else got.name))
+
+
+async def _move(live: Live, experiment: str, fact: AnyFact) -> Answer:
+    await live.record([fact])
+    return answer(_standing(_trial(live, experiment)))
+
+
+def _trial(live: Live, encoded: str) -> Trial:
+    name = identifier(encoded, "experiment")
+    trials = live.engine.model.state.trials
+    if name not in trials:
+        known = ", ".join(sorted(trials)) or "none"
+        raise UnknownError(
+            f"experiment {name!r} is not defined; known: {known}", field="experiment", code="unknown_experiment"
+        )
+    return trials[name]
+
+
+def _standing(trial: Trial) -> Standing:
+    return Standing(trial.definition.name, trial.stage, trial.definition)
+
+
+def _report(log: EventLog, name: str) -> Answer:
+    from bandstand.report import report  # brings statsmodels, whose import takes seconds that a start need not wait for
+
+    return answer(report(log, name))

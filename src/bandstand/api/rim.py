@@ -1,0 +1,47 @@
+"""The outermost layer of the server: what happens to every request, whichever route it is for."""
+
+from collections.abc import Callable
+from secrets import token_hex
+from time import perf_counter
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+Observe = Callable[[str, int, float], None]
+
+
+def rim(app: ASGIApp, observe: Observe) -> ASGIApp:
+    """`app` with an id for each request, ids in paths left as they were sent, and `observe(route, status, seconds)`.
+
+    Servers decode a path before it is routed, and with it the %2F of an id with a slash: such a path has one segment
+    too many. Routing by the path as it was sent keeps each id one segment; the routes decode it.
+    """
+
+    async def around(scope: Scope, receive: Receive, send: Send) -> None:
+        if "method" not in scope:
+            await app(scope, receive, send)
+            return
+        started = perf_counter()
+        id_ = token_hex(8)
+        scope["state"]["request_id"] = id_
+        scope["path"] = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", id_.encode())]
+            await send(message)
+
+        try:
+            await app(scope, receive, watched)
+        finally:
+            observe(_route(scope), status, perf_counter() - started)
+
+    return around
+
+
+def _route(scope: Scope) -> str:
+    """The route as it was declared: as a label, paths would never end."""
+    template = scope.get("path_template")
+    return f"{scope.get('method')} {template}" if template else "unknown"
