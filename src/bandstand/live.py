@@ -45,6 +45,11 @@ class Live:
         self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many facts wait for the disk."""
+        return self._writer.waiting
+
     async def start(self) -> None:
         """Begin to look for new weights, and for other servers' entries."""
         self._tasks = [asyncio.create_task(self._forever("weights", self._adopt, _LOOK_FOR_WEIGHTS_S))]

@@ -26,6 +26,7 @@ class Metrics:
         )
         self._rewards = Counter("bandstand_rewards", "Rewards recorded.", registry=self._registry)
         self._head = self._gauge("bandstand_log_head", "Entries in the log.")
+        self._waiting = self._gauge("bandstand_queue_facts", "Facts waiting for the disk.")
         self._behind = self._gauge("bandstand_model_behind_entries", "Entries that this server has not read yet.")
         self._lag = self._gauge("bandstand_weights_behind_entries", "Entries after the weights that serve.")
         self._lag_s = self._gauge(
@@ -48,6 +49,7 @@ class Metrics:
         log, state, weights = live.engine.log, live.engine.model.state, live.engine.model.published
         head = log.head()
         self._head.set(head)
+        self._waiting.set(live.waiting)
         self._behind.set(head - state.seq)
         self._lag.set(head - weights.seq)
         read = log.read(after=max(weights.seq - 1, 0), limit=1)

@@ -12,8 +12,8 @@ ScoredBy = Literal["weights", "popularity", "nothing"]
 
 
 class Slot(NamedTuple):
-    """One position to fill: all items, which of them are still left, the position on the page, and how many examples the
-    weights behind the scores have learned."""
+    """One position to fill: all items, which of them are still left, the position on the page, and how many examples
+    the weights behind the scores have learned."""
 
     items: Sequence[str]
     left: npt.NDArray[np.int64]

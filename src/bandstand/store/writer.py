@@ -49,6 +49,11 @@ class Writer:
         self._thread = Thread(target=self._run, name="bandstand-writer", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many drafts have not been answered yet."""
+        return self._drafts
+
     async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
         """What the log holds for each draft, once all of them are durable."""
         if not drafts:
