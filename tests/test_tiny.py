@@ -44,7 +44,7 @@ def test_bandit_learns_what_suits_the_context() -> None:
     for k in range(400):
         visit(engine, k)
     last = [visit(engine, k) for k in range(400, 600)]
-    # One item of three suits, and ε = 0.1 shows a tenth of the slots at random.
+    # One item of three suits, and ε = 0.05 shows one slot of twenty at random.
     assert sum(clicks for clicks, _ in last) > 0.85 * sum(shown for _, shown in last)
 
 

@@ -17,7 +17,7 @@ class EpsilonGreedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 
     scored_by: ClassVar[ScoredBy] = "weights"
 
-    epsilon: Share = 0.1
+    epsilon: Share = 0.05
 
     def probabilities(self, scores: Scores, slot: Slot) -> Probabilities:
         chances = np.full(len(scores), self.epsilon / len(scores))
