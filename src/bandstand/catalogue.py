@@ -7,18 +7,20 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.events import ItemPut, ItemRemoved
-from bandstand.features import hashed, item_features, text
+from bandstand.features import categories, hashed, item_features, text
 
 # A server may still decide from a version that the log has replaced; it lags by seconds, never by this long.
 SUPERSEDED_KEPT_S = 3600.0
 
 
 class Known(msgspec.Struct, frozen=True):
-    """An item as of the log position `version`; `learnable` is its features as the learner reads them."""
+    """An item as of the log position `version`; `learnable` is its features as the learner reads them, `categories`
+    the attributes by which its likeness can be liked."""
 
     version: int
     put: ItemPut
     learnable: str
+    categories: tuple[str, ...]
 
 
 class Superseded(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class Catalogue(msgspec.Struct):
         self.values[row, : len(values)] = values
         self.showable[row] = put.available
         self.expires[row] = np.inf if put.expires is None else put.expires
-        self.known[row] = Known(version, put, text("i", features))
+        self.known[row] = Known(version, put, text("i", features), categories(put.features))
         for tag in put.tags:
             self.tagged.setdefault(tag, set()).add(row)
         return row

@@ -88,6 +88,11 @@ def _named(name: str, value: Feature) -> Iterable[tuple[str, float]]:
                     yield from _named(name, entry)
 
 
+def categories(features: Features) -> tuple[str, ...]:
+    """The attributes that put an item into a kind, as `name=value`."""
+    return tuple(named({name: value for name, value in features.items() if isinstance(value, str)}))
+
+
 def item_features(item: str, features: Features, tags: Iterable[str] = ()) -> dict[str, float]:
     """Namespace `i`: the item itself, its attributes and its tags, at most `MOST_ITEM_FEATURES` in all."""
     out = {f"item={item}": 1.0} | named(features) | {f"tag={tag}": 1.0 for tag in tags}

@@ -1,6 +1,8 @@
 """What a server must know to decide: catalogue, people, generators, strategies, experiments, as of a log position."""
 
-from collections import Counter
+from collections import defaultdict
+from heapq import nlargest
+from operator import itemgetter
 from typing import NamedTuple, Self, assert_never
 
 import msgspec
@@ -28,7 +30,7 @@ from bandstand.events import (
 )
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.lifecycle import Stage
-from bandstand.features import PROSE, named
+from bandstand.features import named
 from bandstand.packing import pack, unpack
 from bandstand.strategy import Strategy, Surface
 
@@ -210,13 +212,13 @@ class State(Plain):
                 self.shipped[variant.strategy] = f"{fact.name}/{variant.name}"
 
     def _tastes(self, history: History) -> dict[str, float]:
-        liked: Counter[str] = Counter()
+        liked: defaultdict[str, float] = defaultdict(float)
         total = 0.0
         for row, weight in zip(history.rows[:_TASTES_FROM].tolist(), history.weights.tolist(), strict=False):
             known = self.catalogue.known.get(row)
             if known is not None:
                 total += weight
-                for name, value in known.put.features.items():
-                    if isinstance(value, str) and name not in PROSE:
-                        liked[f"likes {name}={value}"] += weight
-        return {name: weight / total for name, weight in liked.most_common(_TASTES)}
+                for category in known.categories:
+                    liked[category] += weight
+        most = nlargest(_TASTES, liked.items(), key=itemgetter(1))
+        return {f"likes {category}": weight / total for category, weight in most}

@@ -84,7 +84,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arms: dict[str, Arm] = {}
     experiment: Experiment | None = None
     expect: tuple[Expectation, ...] = ()
-    tolerance: Annotated[float, msgspec.Meta(ge=0.0)] = 0.05
+    tolerance: Annotated[float, msgspec.Meta(ge=0.0)] = 0.1
     name: str = ""
 
 
