@@ -17,10 +17,10 @@ _log = logging.getLogger("bandstand")
 
 def newest_model(snapshots: Snapshots, log: EventLog, *, learning: bool) -> Model:
     """The model of the newest snapshot that can be read and is of this log, or a fresh one: the log makes up for it."""
-    snapshot = snapshots.newest("model")
-    if snapshot is None:
-        return Model(learning=learning)
     try:
+        snapshot = snapshots.newest("model")
+        if snapshot is None:
+            return Model(learning=learning)
         model = Model.load(snapshot.body, learning=learning)
         first = log.read(limit=1)
         if model.state.seq > log.head() or not first or first[0].at != model.state.origin:

@@ -232,3 +232,31 @@ def test_a_snapshot_damaged_on_the_disk_is_passed_over(tmp_path: Path, caplog: p
         assert snapshots.newest("model") == Snapshot(1, b"<body 1>" * 5000)
     assert len(caplog.records) == 2
     snapshots.close()
+
+
+def test_a_snapshot_file_damaged_in_its_structure_is_set_aside_and_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "snapshots.db"
+    url = f"sqlite:///{path}"
+    snapshots = SqlSnapshots(url)
+    snapshots.put("model", Snapshot(1, b"<body 1>" * 5000))
+    snapshots.close()
+    reader = SqlSnapshots(url, readonly=True)
+    assert reader.newest("model") is not None
+    path.write_bytes(path.read_bytes()[:10_000])
+    snapshots = SqlSnapshots(url)
+    assert snapshots.newest("model") is None
+    snapshots.put("model", Snapshot(2, b"<body 2>"))
+    assert reader.newest("model") == Snapshot(2, b"<body 2>")
+    assert path.with_name("snapshots.db.damaged").stat().st_size == 10_000
+    snapshots.put("model", Snapshot(3, b"<body 3>"), alone=True)  # as after an erasure, which leaves no copy
+    assert not path.with_name("snapshots.db.damaged").exists()
+    snapshots.close()
+    reader.close()
+
+
+def test_a_damaged_log_is_never_set_aside(path: Path, url: str) -> None:
+    SqlLog(url).close()
+    path.write_bytes(b"no database at all")
+    with pytest.raises(StoreError, match="not an SQLite database"):
+        SqlLog(url)
+    assert path.read_bytes() == b"no database at all"

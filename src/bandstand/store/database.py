@@ -1,21 +1,37 @@
 """A database as one process uses it: how it is reached, who may write, and what its failures mean."""
 
 import fcntl
+import glob
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from zlib import crc32
 
-from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    NullPool,
+    QueuePool,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    make_url,
+    select,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bandstand.errors import BandstandError, BusyError, InputError, StoreError
 from bandstand.store.tables import META, METADATA, SCHEMA
+
+_log = logging.getLogger(__name__)
 
 ACCEPTED = "memory://, sqlite:///path, postgresql://user@host/database"
 
@@ -26,6 +42,11 @@ _WRITING = 0x62616E64
 """The first half of PostgreSQL's advisory locks of ours: the letters `band`, so as to meet nobody else's number."""
 
 _DAMAGED = ("SQLITE_CORRUPT", "XX001", "XX002")
+
+_UNSOUND = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_ERROR")
+"""What SQLite says of a file in which anything may have changed; SQLITE_ERROR of a format of the future."""
+
+_ASIDE = ".damaged"
 
 _MEANING: tuple[tuple[tuple[str, ...], type[BandstandError], str], ...] = (
     (("SQLITE_BUSY", "SQLITE_LOCKED", "55P03"), BusyError, "another process holds a lock on it; try again in a second"),
@@ -45,25 +66,30 @@ _MEANING: tuple[tuple[tuple[str, ...], type[BandstandError], str], ...] = (
 
 
 class Database:
-    """One table of a database: any number of connections that read, and one at a time that writes."""
+    """One table of a database: any number of connections that read, and one at a time that writes.
 
-    def __init__(self, url: str, table: Table, *, readonly: bool = False) -> None:
+    A `cache` can be made anew: its writer sets a damaged file aside and begins another, and its readers, who open the
+    file each time they read, need not find one.
+    """
+
+    def __init__(self, url: str, table: Table, *, readonly: bool = False, cache: bool = False) -> None:
         address = parsed(url)
         self.name = f"database {address.render_as_string(hide_password=True)!r}"
         self._table = table
+        self._path: Path | None = None
         self._turn = Lock()
         self._lock: int | None = None
         self._writes: Engine | None = None
         self._reads: Engine | None = None
         try:
             if address.drivername == "sqlite":
-                self._reach_file(Path(address.database or "").resolve(), readonly=readonly)
+                self._reach_file(Path(address.database or "").resolve(), readonly=readonly, cache=cache)
             else:
                 self._reach_server(address, readonly=readonly)
-            if readonly:
-                self._require()
-            else:
+            if not readonly:
                 self._create()
+            elif not cache:
+                self.require()
         except BaseException:
             self.close()
             raise
@@ -87,14 +113,26 @@ class Database:
                 yield connection
 
     def drop_old_pages(self) -> None:
-        """Leave no copy of overwritten content in an SQLite file's write-ahead log."""
+        """Leave no copy of overwritten content beside an SQLite file."""
         with self._turn, _failures(self.name):
             if self._writes is None or self._writes.dialect.name != "sqlite":
                 return
             with self._writes.connect().execution_options(outside=True) as connection:
                 busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        for damaged in self._path.parent.glob(f"{glob.escape(self._path.name)}*{_ASIDE}") if self._path else ():
+            damaged.unlink()
         if busy:
             raise BusyError(f"{self.name}: the change is made, but a reader keeps older pages; try again in a second")
+
+    def require(self) -> None:
+        """StoreError, with the code `missing`, where nobody has made the table yet."""
+        if self._path is not None and not self._path.exists():
+            raise StoreError(f"{self.name}: does not exist; start the process that writes it first", code="missing")
+        with self.reading() as connection:
+            if self._version(connection) is None or not inspect(connection).has_table(self._table.name):
+                raise StoreError(
+                    f"{self.name}: holds nothing yet; start the process that writes it first", code="missing"
+                )
 
     def close(self) -> None:
         with self._turn:
@@ -107,14 +145,15 @@ class Database:
                 os.close(self._lock)
                 self._lock = None
 
-    def _reach_file(self, path: Path, *, readonly: bool) -> None:
-        if readonly and not path.exists():
-            raise StoreError(f"{self.name}: does not exist; start the process that writes it first")
+    def _reach_file(self, path: Path, *, readonly: bool, cache: bool) -> None:
+        self._path = path
         if not readonly:
             self._lock = _writers_lock(path, self.name)
+            if cache and path.exists() and not _sound(path):
+                _set_aside(path)
             self._writes = _file_engine(path, "rwc", _WRITER, size=1)
             event.listen(self._writes, "begin", _begin)
-        self._reads = _file_engine(path, "ro", _READER, size=5)
+        self._reads = _file_engine(path, "ro", _READER, size=0 if cache else 5)
 
     def _reach_server(self, address: URL, *, readonly: bool) -> None:
         engine = _server_engine(address)
@@ -128,11 +167,6 @@ class Database:
             METADATA.create_all(connection, tables=[META, self._table])
             if found is None:
                 connection.execute(insert(META).values(name="schema", value=str(SCHEMA)))
-
-    def _require(self) -> None:
-        with self.reading() as connection:
-            if self._version(connection) is None or not inspect(connection).has_table(self._table.name):
-                raise StoreError(f"{self.name}: holds nothing yet; start the process that writes it first")
 
     def _version(self, connection: Connection) -> int | None:
         if not inspect(connection).has_table(META.name):
@@ -176,6 +210,8 @@ _READER = ("PRAGMA query_only = ON",)
 
 
 def _file_engine(path: Path, mode: str, settings: Sequence[str], *, size: int) -> Engine:
+    """An engine that keeps up to `size` connections, and waits for one of them; without any, it opens one each time."""
+
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode={mode}",
@@ -188,9 +224,34 @@ def _file_engine(path: Path, mode: str, settings: Sequence[str], *, size: int) -
             connection.execute(setting)
         return connection
 
+    if not size:
+        return create_engine("sqlite://", creator=connect, poolclass=NullPool)
     return create_engine(
         "sqlite://", creator=connect, poolclass=QueuePool, pool_size=size, max_overflow=0, pool_timeout=_WAIT_S
     )
+
+
+def _sound(path: Path) -> bool:
+    """Whether SQLite finds the file in order; bodies in it may still be damaged, for which they have checksums."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_WAIT_S)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # a damaged header may forbid to write
+            return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+    except UnicodeDecodeError:  # a message about garbage, with the garbage in it
+        return False
+    except sqlite3.Error as error:
+        return not error.sqlite_errorname.startswith(_UNSOUND)
+
+
+def _set_aside(path: Path) -> None:
+    """Move a damaged file out of the way of a new one; one that was moved before is replaced."""
+    try:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            if path.with_name(name).exists():
+                path.with_name(name).replace(path.with_name(f"{name}{_ASIDE}"))
+    except OSError as error:
+        raise StoreError(f"file '{path}': is damaged and cannot be moved ({error}); delete it") from error
+    _log.warning("file '%s': is damaged; it is kept with '%s' at its name's end, and another begun", path, _ASIDE)
 
 
 def _server_engine(address: URL) -> Engine:

@@ -100,7 +100,8 @@ class SqlSnapshots:
     """`Snapshots` in the table `snapshot`; in SQLite in a file of its own, as a file has one writer."""
 
     def __init__(self, url: str, *, readonly: bool = False) -> None:
-        self._database = Database(url, SNAPSHOT, readonly=readonly)
+        self._database = Database(url, SNAPSHOT, readonly=readonly, cache=True)
+        self._there = not readonly
         self._damaged: set[tuple[str, int, float]] = set()
 
     def put(self, kind: str, snapshot: Snapshot, *, alone: bool = False) -> None:
@@ -121,6 +122,8 @@ class SqlSnapshots:
             self._database.drop_old_pages()
 
     def newest(self, kind: str, *, after: int = -1) -> Snapshot | None:
+        if not self._found():
+            return None
         about = select(SNAPSHOT.c.seq, SNAPSHOT.c.created, SNAPSHOT.c.sha256)
         about = about.where(SNAPSHOT.c.kind == kind, SNAPSHOT.c.seq > after).order_by(SNAPSHOT.c.seq.desc())
         with self._database.reading() as connection:
@@ -135,6 +138,18 @@ class SqlSnapshots:
 
     def close(self) -> None:
         self._database.close()
+
+    def _found(self) -> bool:
+        """Whether somebody has begun to write snapshots."""
+        if not self._there:
+            try:
+                self._database.require()
+            except StoreError as error:
+                if error.code != "missing":
+                    raise
+            else:
+                self._there = True
+        return self._there
 
     def _body(self, kind: str, seq: int, created: float, digest: str) -> bytes | None:
         """The body of that very snapshot; None where it is damaged, or was dropped or put anew since."""
