@@ -1,6 +1,8 @@
 """The composition root: settings become a log, a model, a server and a learner."""
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from bandstand.store.sql import open_log, open_snapshots, snapshots_url
 _WAIT_S = 30.0
 _IDLE_S = 0.05
 _AFTER_FAILURE_S = 1.0
+_LOOK_FOR_PARENT_S = 0.5
 T = TypeVar("T")
 _logger = logging.getLogger("bandstand")
 
@@ -30,6 +33,7 @@ _logger = logging.getLogger("bandstand")
 def serving() -> Litestar:
     """The web application of one worker process, from the settings in its environment."""
     settings = read({})
+    end_with(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGTERM))
     engine, snapshots = opened(settings)
     alone = settings.database.startswith("sqlite")
     return create_api(Live(engine, snapshots, alone=alone, queue=settings.queue))
@@ -37,8 +41,8 @@ def serving() -> Litestar:
 
 def opened(settings: Settings) -> tuple[Engine, Snapshots]:
     """An engine that has read the whole log and knows what the settings define, and the snapshots beside it."""
-    log = open_log(settings.database)
-    snapshots = _patiently(lambda: _read_snapshots(settings))
+    log = _patiently(lambda: open_log(settings.database))
+    snapshots = open_snapshots(_where(settings), readonly=True)
     engine = Engine(newest_model(snapshots, log, learning=False), log)
     engine.catch_up()
     configured(engine, settings, at=time.time())
@@ -58,6 +62,22 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> None:
             _committed(engine, recorded(engine.model.state, experiment_in(file)), at)
         except BandstandError as error:
             _logger.warning("%s: left as it was recorded before: %s", file, error)
+
+
+def prepare(settings: Settings) -> None:
+    """Open the log once for writing: what forbids to serve from it is said before anything runs."""
+    open_log(settings.database).close()
+
+
+def end_with(parent: int, end: Callable[[], object]) -> None:
+    """Call `end` soon after this process' parent has died: alone it would hold on to port and files for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_FOR_PARENT_S)
+        end()
+
+    threading.Thread(target=watch, name="bandstand-parent", daemon=True).start()
 
 
 def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[int, int], None]) -> None:
@@ -81,6 +101,8 @@ def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[
                 if not follower.turn():
                     stopping.wait(_IDLE_S)
             except BandstandError as error:
+                if error.code == "damaged":
+                    raise  # at the next start a damaged file of snapshots is replaced
                 _logger.warning("the learner waits: %s", error)
                 stopping.wait(_AFTER_FAILURE_S)
         follower.publish()
@@ -109,17 +131,8 @@ def _where(settings: Settings) -> str:
     return settings.snapshots or snapshots_url(settings.database)
 
 
-def _read_snapshots(settings: Settings) -> Snapshots:
-    """The snapshots, for reading; made first where nobody has."""
-    try:
-        return open_snapshots(_where(settings), readonly=True)
-    except StoreError:
-        open_snapshots(_where(settings)).close()
-        return open_snapshots(_where(settings), readonly=True)
-
-
 def _patiently(open_: Callable[[], T]) -> T:
-    """What `open_` opens; tried again for a while, for another process may still be making it."""
+    """What `open_` opens; tried again for a while, for another process may still be making it, or about to leave it."""
     give_up = time.monotonic() + _WAIT_S
     while True:
         try:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from types import FrameType
 
 import rich_click as click
@@ -14,7 +13,7 @@ from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from bandstand.app import learn
+from bandstand.app import end_with, learn, prepare
 from bandstand.cli import options
 from bandstand.cli.progress import progress
 from bandstand.errors import InputError
@@ -41,8 +40,10 @@ def serve(host: str | None, port: int | None, workers: int | None, role: str | N
         case "learn":
             _learn(settings)
         case "api":
+            prepare(settings)
             _answer(settings)
         case "all":
+            prepare(settings)
             with _Learner():
                 _answer(settings)
 
@@ -88,18 +89,12 @@ def _learn(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     if os.environ.get(_PARENT):
-        threading.Thread(target=_outlived, args=(int(os.environ[_PARENT]), stopping), daemon=True).start()
+        end_with(int(os.environ[_PARENT]), stopping.set)
     with progress("folding the log", "entries") as told:
         learn(settings, stopping, progress=told)
 
 
 _PARENT = f"{PREFIX}PARENT"
-
-
-def _outlived(parent: int, stopping: threading.Event) -> None:
-    while os.getppid() == parent and not stopping.is_set():
-        time.sleep(_RESTART_S)
-    stopping.set()
 
 
 class _Learner:

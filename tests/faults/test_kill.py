@@ -1,0 +1,74 @@
+"""kill -9 at any moment: nothing acknowledged is missing, nothing is there twice, and learning goes on where it was."""
+
+import random
+import time
+
+import pytest
+
+from .conftest import Saw, Serving
+from .server import Server, kill, wait_until
+from .traffic import Traffic
+from .verdict import judge, spread
+
+pytestmark = pytest.mark.faults
+
+KILLS = 20
+_RESPAWN_S = 5.5  # granian takes a worker that dies sooner after its respawn for one that cannot live, and gives up
+
+
+def test_worker_and_learner_killed_in_turn(serving: Serving, saw: Saw) -> None:
+    chance = random.Random("worker and learner killed in turn")
+    server = serving()
+    server.start()
+    server.stock()
+    killed_at, learners = [], set[int]()
+    with Traffic(server.port, seed="parts").running() as traffic:
+        time.sleep(1.0)
+        for _ in range(KILLS):
+            killed_at.append(time.monotonic())
+            kill(server.workers()[0])
+            time.sleep(chance.uniform(0.0, 4.0))
+            learners.add(killed_learner(server))
+            time.sleep(max(killed_at[-1] + _RESPAWN_S + chance.uniform(0.1, 0.6) - time.monotonic(), 0.0))
+        wait_until(lambda: server.metric("bandstand_weights_behind_seconds") < 5, within_s=10, what=server.tail)
+    server.stop()
+    judged = judge(server.database, traffic.acknowledged)
+    back = sorted(traffic.next_success(at) - at for at in killed_at)
+    saw("judged", judged)
+    saw("seconds until a killed worker's successor answered", spread(back))
+    assert traffic.surprises == []
+    assert len(learners) == KILLS
+    assert judged.acknowledged > 50 * KILLS
+    assert judged.learned > 0
+    assert back[-1] < 5
+
+
+def killed_learner(server: Server) -> int:
+    """The learner that was killed; the next one after the last must have been started by itself."""
+    wait_until(lambda: server.learner() is not None, within_s=5, what=lambda: "no learner was started again")
+    learner = server.learner()
+    assert learner is not None
+    kill(learner)
+    return learner
+
+
+def test_everything_killed_at_once(serving: Serving, saw: Saw) -> None:
+    chance = random.Random("everything killed at once")
+    server = serving()
+    server.start()
+    server.stock()
+    starts = []
+    with Traffic(server.port, seed="all").running() as traffic:
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.2, 1.5))
+            server.kill()
+            starts.append(server.start())
+        time.sleep(1.0)
+    server.stop()
+    judged = judge(server.database, traffic.acknowledged)
+    saw("judged", judged)
+    saw("seconds from start to ready", spread(starts))
+    assert traffic.surprises == []
+    assert judged.acknowledged > 20 * KILLS
+    assert judged.learned > 0
+    assert max(starts) < 10
