@@ -1,5 +1,7 @@
 """Servers that are always gone when their test is, and the figures that tests saw, printed at the end."""
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from .server import Server
 
 Serving = Callable[..., Server]
 Saw = Callable[[str, object], None]
+Shim = Callable[[str], str]
+
+CONTROL = Path(__file__).with_name("control.py")
 
 
 @pytest.fixture
@@ -25,6 +30,23 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Shim:
+    """Compiles `NAME.c` into something for LD_PRELOAD."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler `cc` to build what stands between the server and the system")
+    folder = tmp_path_factory.mktemp("shims")
+
+    def compiled(name: str) -> str:
+        library = folder / f"{name}.so"
+        source = Path(__file__).with_name(f"{name}.c")
+        subprocess.run([compiler, "-Wall", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+        return str(library)
+
+    return compiled
 
 
 @pytest.fixture

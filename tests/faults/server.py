@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ rewards = { click = 1 }
 [strategies.default]
 learning = { bits = 12 }
 """
-"""Windows, weights and snapshots so short that a test of some seconds sees many; tables so small that they cost none."""
+"""Windows, weights and snapshots so short that a test of some seconds sees many; tables that cost next to nothing."""
 
 
 class Server:
@@ -41,7 +42,7 @@ class Server:
         *,
         arguments: Sequence[str] = (),
         environment: dict[str, str] | None = None,
-        script: Path | None = None,
+        program: Sequence[str] = ("-m", "bandstand"),
         settings: str = SETTINGS,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self._arguments = arguments
         self._environment = environment or {}
-        self._program = ["-m", "bandstand"] if script is None else [str(script)]
+        self._program = program
         (folder / "bandstand.toml").write_text(settings, encoding="utf-8")
 
     def start(self) -> float:
@@ -143,6 +144,17 @@ class Server:
             self.process.wait()
         wait_until(lambda: not self.pids(), within_s=10, what=lambda: f"still there: {self.pids()}")
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within the block no process of it does anything."""
+        pids = self.pids()
+        for pid in pids:
+            kill(pid, signal.SIGSTOP)
+        wait_until(lambda: all(map(_stopped, pids)), within_s=10, what=lambda: "it does not stand still")
+        yield
+        for pid in pids:
+            kill(pid, signal.SIGCONT)
+
     def stop(self, *, within_s: float = 15.0) -> float:
         """SIGTERM; the seconds until its first process ended."""
         assert self.process is not None
@@ -166,16 +178,20 @@ def wait_until(true: Callable[[], bool], *, within_s: float, what: Callable[[], 
 
 def kill(pid: int, signum: int = signal.SIGKILL) -> None:
     """Send a signal to a process that may be gone."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signum)
-    except ProcessLookupError:
-        pass
 
 
 def memory_mb(pid: int) -> float:
     """Resident memory."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
+def _stopped(pid: int) -> bool:
+    """Whether every thread of the process stands still."""
+    states = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state.rpartition(")")[2].split()[0] == "T" for state in states)
 
 
 def _learns(pid: int) -> bool:

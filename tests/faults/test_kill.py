@@ -5,14 +5,15 @@ import time
 
 import pytest
 
-from .conftest import Saw, Serving
+from .conftest import CONTROL, Saw, Serving
 from .server import Server, kill, wait_until
-from .traffic import Traffic
-from .verdict import judge, spread
+from .traffic import Acknowledged, Traffic
+from .verdict import judge, spread, survived
 
 pytestmark = pytest.mark.faults
 
 KILLS = 20
+_CONTROLS = 4
 _RESPAWN_S = 5.5  # granian takes a worker that dies sooner after its respawn for one that cannot live, and gives up
 
 
@@ -41,6 +42,26 @@ def test_worker_and_learner_killed_in_turn(serving: Serving, saw: Saw) -> None:
     assert judged.acknowledged > 50 * KILLS
     assert judged.learned > 0
     assert back[-1] < 5
+
+
+def test_a_server_that_answers_before_its_commit_is_seen_to_lose(serving: Serving, saw: Saw) -> None:
+    """The control: the same kills, and what was acknowledged is missing."""
+    chance = random.Random("control")
+    server = serving(program=(str(CONTROL), "hasty"))
+    server.start()
+    server.stock()
+    acknowledged, losses = Acknowledged(), []
+    for life in range(_CONTROLS):
+        with Traffic(
+            server.port, visitors=32, think_s=0.0, seed=f"life{life}", acknowledged=acknowledged
+        ).running() as traffic:
+            time.sleep(chance.uniform(0.2, 1.0))
+            server.kill()
+            traffic.abandon()
+        losses.append(len(survived(server.database, acknowledged)))
+        server.start()
+    saw("facts lost, in all after each kill", losses)
+    assert losses[-1] > 0
 
 
 def killed_learner(server: Server) -> int:

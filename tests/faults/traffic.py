@@ -25,8 +25,8 @@ class Answer(NamedTuple):
 class Acknowledged:
     """What clients were told is recorded, by the log's own key for it; and what they must then find there."""
 
-    def __init__(self) -> None:
-        self.facts: dict[str, dict[str, object]] = {}
+    def __init__(self, facts: dict[str, dict[str, object]] | None = None) -> None:
+        self.facts = facts or {}
 
     def decided(self, answer: dict[str, Any]) -> None:
         items = [pick["item"] for pick in answer["picks"]]
@@ -40,6 +40,10 @@ class Acknowledged:
 
     def interacted(self, key: str, item: str) -> None:
         self.facts[f"interacted/{key}"] = {"item": item}
+
+    def now(self) -> "Acknowledged":
+        """A copy, for traffic goes on."""
+        return Acknowledged(dict(self.facts))
 
 
 class Gone(Exception):
@@ -84,8 +88,16 @@ class Traffic:
     same key until it is acknowledged, for so long that a restart fits in; an answer that retrying cannot mend is noted
     in `surprises`."""
 
-    def __init__(self, port: int, *, visitors: int = 8, think_s: float = 0.01, seed: str = "") -> None:
-        self.acknowledged = Acknowledged()
+    def __init__(
+        self,
+        port: int,
+        *,
+        visitors: int = 8,
+        think_s: float = 0.01,
+        seed: str = "",
+        acknowledged: Acknowledged | None = None,
+    ) -> None:
+        self.acknowledged = acknowledged or Acknowledged()
         self.latencies: list[tuple[float, float]] = []
         """When each request that succeeded at once was sent (monotonic seconds), and how long it took."""
         self.refused: Counter[int] = Counter()
@@ -96,6 +108,7 @@ class Traffic:
         self._think_s = think_s
         self._seed = seed
         self._stopping = threading.Event()
+        self._abandoned = threading.Event()
 
     @contextmanager
     def running(self) -> Iterator["Traffic"]:
@@ -108,6 +121,11 @@ class Traffic:
             self._stopping.set()
             thread.join(_PATIENCE_S + 5.0)
             assert not thread.is_alive()
+
+    def abandon(self) -> None:
+        """Let every visitor go at once: the server is not coming back."""
+        self._abandoned.set()
+        self._stopping.set()
 
     def next_success(self, at: float) -> float:
         """When the first answer came after this instant."""
@@ -154,6 +172,8 @@ class Traffic:
                 answer = await client.ask("POST", path, body)
             except Gone:
                 self.broken += 1
+                if self._abandoned.is_set():
+                    return None
             else:
                 if answer.status in (200, 202):
                     self.latencies.append((began, time.monotonic() - began))
