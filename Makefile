@@ -5,11 +5,12 @@ PYTEST_WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help run test setup constraints clean
+.PHONY: help run test bench setup constraints clean
 
 help:
 	@echo "make run          set up, then serve the demo"
 	@echo "make test         set up, then lint, types, imports and tests"
+	@echo "make bench        set up, then measure every figure of docs/benchmarks.md"
 	@echo "make setup        create .venv and install everything as pinned in constraints.txt"
 	@echo "make constraints  write the versions now in .venv to constraints.txt"
 	@echo "make clean        remove .venv and caches"
@@ -22,6 +23,9 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n $(PYTEST_WORKERS)
+
+bench: setup
+	$(BIN)/python -m benchmarks
 
 setup: $(STAMP)
 

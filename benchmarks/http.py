@@ -1,12 +1,12 @@
 """Ranking over HTTP, durable, beside a bare Litestar POST echo of the same bodies under the same web server."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from benchmarks import load
+from benchmarks.bench import Bench
 from benchmarks.data import CANDIDATES, Shop, requests
 from benchmarks.history import Made
 from benchmarks.load import Job, Told
@@ -15,7 +15,6 @@ from benchmarks.servers import Server, copied, echoing, serving
 
 CONNECTIONS = 16
 _DISTINCT = 2_000
-_WARM_S = 2.0
 
 
 def body(shop: Shop, *, candidates: int | None) -> Iterator[bytes]:
@@ -27,10 +26,25 @@ def body(shop: Shop, *, candidates: int | None) -> Iterator[bytes]:
         yield msgspec.json.encode(sent)
 
 
-def rank(
-    made: Made, scratch: Path, *, name: str, what: str, candidates: int | None, least: float, rounds: int, seconds: float
-) -> list[Figure]:
+def given(bench: Bench) -> list[Figure]:
+    return rank(bench, bench.usual, name="rank", candidates=CANDIDATES, least=0.4)
+
+
+def generated(bench: Bench) -> list[Figure]:
+    return rank(bench, bench.usual, name="generators", candidates=None, least=0.3)
+
+
+def light(bench: Bench) -> list[Figure]:
+    return rank(bench, bench.light, name="light", candidates=CANDIDATES, least=0.4)
+
+
+def rank(bench: Bench, made: Made, *, name: str, candidates: int | None, least: float) -> list[Figure]:
     """Throughput at 16 connections, then latencies at half of what each can do."""
+    scratch, rounds, seconds = bench.scratch, bench.rounds, float(bench.size(4, 1))
+    shop = made.shop
+    among = f"{candidates} given candidates" if candidates else f"the default generators over {shop.items:,} items"
+    what = f"rank over HTTP, {among}, {shop.features} context and {shop.features} item features"
+    bench.told(what)
     bodies = list(body(made.shop, candidates=candidates))
     load.prepare(scratch / f"{name}.requests", "/v1/rank", bodies)
     with serving(copied(made.folder, scratch / f"{name}-ours")) as ours:
@@ -40,7 +54,7 @@ def rank(
             full = both.rounds(rounds, seconds, (None, None))
             can = [spread([told.per_s for told in side]).median for side in full]
             half = both.rounds(rounds, seconds, (can[0] / 2, can[1] / 2))
-    return [_throughput(name, what, least, full, both.cpu), _latency(name, what, half)]
+    return [_throughput(name, what, least, full, both.cpu), _latency(name, half)]
 
 
 class _Both:
@@ -55,7 +69,7 @@ class _Both:
     def rounds(self, rounds: int, seconds: float, rates: tuple[float | None, float | None]) -> tuple[list[Told], ...]:
         told: tuple[list[Told], list[Told]] = ([], [])
         for server, rate in zip(self._servers, rates, strict=True):
-            self._send(server, _WARM_S, rate)
+            self._send(server, seconds / 2, rate)
         for _ in range(rounds):
             for side, (server, rate) in enumerate(zip(self._servers, rates, strict=True)):
                 before = server.cpu_s()
@@ -79,6 +93,7 @@ def _throughput(
     ratio = ratios(ours, theirs)
     return Figure(
         name=name,
+        short="throughput",
         what=what,
         unit="/s",
         ours=spread(ours),
@@ -97,12 +112,13 @@ def _throughput(
     )
 
 
-def _latency(name: str, what: str, half: tuple[list[Told], ...]) -> Figure:
+def _latency(name: str, half: tuple[list[Told], ...]) -> Figure:
     ours, theirs = ([told.p99_ms for told in side] for side in half)
     ratio = ratios(ours, theirs)
     return Figure(
-        name=f"{name}-p99",
-        what=f"{what}: p99 at half of the load that each sustains",
+        name=name,
+        short="p99 at half load",
+        what="the same, p99 at half of the load that each sustains",
         unit="ms",
         ours=spread(ours),
         peer="bare Litestar echo",

@@ -112,7 +112,9 @@ def send(job: Job) -> Told:
                 idle.append(connection)
     took, cpu = time.perf_counter() - started, time.process_time() - cpu
     p50, p99, worst = np.quantile(latencies, (0.5, 0.99, 1.0)).tolist()
-    return Told(len(latencies), failed, len(latencies) / took, p50 * 1e3, p99 * 1e3, worst * 1e3, cpu / len(latencies) * 1e6)
+    return Told(
+        len(latencies), failed, len(latencies) / took, p50 * 1e3, p99 * 1e3, worst * 1e3, cpu / len(latencies) * 1e6
+    )
 
 
 def _instants(job: Job, started: float) -> list[float] | None:

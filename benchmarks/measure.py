@@ -18,22 +18,22 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One line of the table.
+    """One line of the table: `name` and `short` in it, `what` in full below it.
 
-    `ratio` is of the pairs that were measured one after the other, never of two medians; `holds` says whether the bar is
-    held, None where there is none.
+    `ratio` is of the pairs that were measured one after the other, never of two medians.
     """
 
     name: str
+    short: str
     what: str
     unit: str
     ours: Spread
     bar: str
-    holds: bool | None
+    holds: bool
     peer: str = ""
     theirs: Spread | None = None
     ratio: Spread | None = None
-    more: dict[str, float | str] = {}
+    more: dict[str, float] = {}
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -44,9 +44,7 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     return spread([a / b for a, b in zip(ours, theirs, strict=True)])
 
 
-def paired(
-    ours: Callable[[], float], theirs: Callable[[], float], *, rounds: int
-) -> tuple[list[float], list[float]]:
+def paired(ours: Callable[[], float], theirs: Callable[[], float], *, rounds: int) -> tuple[list[float], list[float]]:
     """Both, turn by turn, so that whatever else the machine does meets both."""
     a, b = [], []
     for _ in range(rounds):

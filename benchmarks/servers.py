@@ -108,9 +108,7 @@ def _running(command: list[str], folder: Path, ready: str, more: dict[str, str])
     environment |= {"PYTHONPATH": str(ROOT), "BANDSTAND_DATABASE": f"sqlite:///{folder}/bandstand.db", **more}
     with (folder / "server.log").open("wb") as log:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [*command, "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
-        )
+        process = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             _wait(process, port, ready, folder)
             yield Server(process, port, time.perf_counter() - started)

@@ -1,0 +1,42 @@
+"""Figures as a table for people, no wider than 80 columns."""
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.measure import Figure, Spread
+
+WIDTH = 80
+
+
+def show(figures: list[Figure], *, width: int = WIDTH) -> None:
+    """Medians, from lowest to highest; then what each figure is, and what else was seen with it."""
+    table = Table("Benchmark", "Ours", "Peer", "Ratio", "Bar", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for figure in figures:
+        verdict = "[green]held[/green]" if figure.holds else "[red]missed[/red]"
+        table.add_row(
+            f"[b]{figure.name}[/b]\n{figure.short}",
+            _spread(figure.ours, figure.unit),
+            _spread(figure.theirs, figure.unit) if figure.theirs else "",
+            _spread(figure.ratio, "×") if figure.ratio else "",
+            f"{figure.bar}\n{verdict}",
+        )
+    Console(width=width).print(Group(table, Text(), *map(_note, figures)), highlight=False)
+
+
+def number(value: float) -> str:
+    """Three digits that mean something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _note(figure: Figure) -> Padding:
+    peer = f", beside {figure.peer}" if figure.peer else ""
+    seen = "; ".join(f"{what} {number(value)}" for what, value in figure.more.items())
+    text = Text.assemble((f"{figure.name}, {figure.short}: ", "bold"), f"{figure.what}{peer}. ", (seen, "dim"))
+    return Padding(text, (0, 0, 0, 2))
+
+
+def _spread(of: Spread, unit: str) -> str:
+    around = "" if of.low == of.high else f"\n[dim]{number(of.low)}–{number(of.high)}[/dim]"
+    return f"{number(of.median)} {unit}{around}"
