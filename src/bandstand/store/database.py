@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from zlib import crc32
@@ -314,8 +314,9 @@ def _writers_lock(path: Path, name: str) -> int:
     except OSError as error:
         os.close(descriptor)
         raise StoreError(f"{name}: cannot be locked ({error}); use a disk of this machine") from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    with suppress(OSError):  # the name of the holder is a courtesy, for which a full disk has no room
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
 
 
