@@ -86,6 +86,15 @@ def test_a_damaged_snapshot_is_passed_over_with_one_warning(durable_url: str, ca
     snapshots.close()
 
 
+def test_a_snapshot_at_a_wrong_position_is_damaged_too(durable_url: str) -> None:
+    url = snapshots_url(durable_url)
+    filled(url, 1, 2).close()
+    rows(url, "UPDATE snapshot SET seq = 999 WHERE seq = 1")
+    snapshots = open_snapshots(url, readonly=True)
+    assert snapshots.newest("model") == Snapshot(2, b"2")
+    snapshots.close()
+
+
 def test_a_damaged_snapshot_put_again_is_good_again(durable_url: str) -> None:
     url = snapshots_url(durable_url)
     filled(url, 1, 2).close()

@@ -110,10 +110,15 @@ class Server:
         status, answer = self.ask("PUT", "/v1/items", items)
         assert (status, answer["accepted"]) == (200, ITEMS), answer
 
-    def metric(self, name: str) -> float:
-        status, text = self.ask("GET", "/metrics")
-        assert status == 200
-        return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")))
+    def wait_learned(self, *, within_s: float = 15.0) -> float:
+        """Wait until the worker serves from weights of the log as it is now; visitors must keep windows closing."""
+        head = self.ask("GET", "/health/ready")[1]["head"]
+
+        def learned() -> bool:
+            known: int = self.ask("GET", "/health/ready")[1]["weights_as_of"]
+            return known >= head
+
+        return wait_until(learned, within_s=within_s, what=lambda: f"nothing is learned:\n{self.tail()}")
 
     def main(self) -> int:
         assert self.process is not None

@@ -41,7 +41,7 @@ def test_a_full_disk_is_said_and_survived(serving: Serving, small_disk: Path, sa
     server.stock()
     before = sorted(server.pids())
     with Traffic(server.port, seed="disk").running() as traffic:
-        wait_until(lambda: server.ask("GET", "/health/ready")[1]["weights_as_of"] > 0, within_s=10, what=server.tail)
+        server.wait_learned()
         filler = small_disk / "filler"
         fill(filler)
         wait_until(lambda: traffic.refused.total() > 50, within_s=20, what=lambda: "the disk does not get full")
@@ -58,7 +58,7 @@ def test_a_full_disk_is_said_and_survived(serving: Serving, small_disk: Path, sa
         freed = time.monotonic()
         time.sleep(3.0)
         resumed = traffic.next_success(freed) - freed
-        wait_until(lambda: server.metric("bandstand_weights_behind_seconds") < 5, within_s=10, what=server.tail)
+        server.wait_learned()
     server.stop()
     judged = judge(server.database, traffic.acknowledged)
     saw("judged", judged)

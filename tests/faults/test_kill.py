@@ -31,11 +31,12 @@ def test_worker_and_learner_killed_in_turn(serving: Serving, saw: Saw) -> None:
             time.sleep(chance.uniform(0.0, 4.0))
             learners.add(killed_learner(server))
             time.sleep(max(killed_at[-1] + _RESPAWN_S + chance.uniform(0.1, 0.6) - time.monotonic(), 0.0))
-        wait_until(lambda: server.metric("bandstand_weights_behind_seconds") < 5, within_s=10, what=server.tail)
+        learned = server.wait_learned()
     server.stop()
     judged = judge(server.database, traffic.acknowledged)
     back = sorted(traffic.next_success(at) - at for at in killed_at)
     saw("judged", judged)
+    saw("seconds until the last learner's successor had caught up", f"{learned:.2f}")
     saw("seconds until a killed worker's successor answered", spread(back))
     assert traffic.surprises == []
     assert len(learners) == KILLS

@@ -44,7 +44,7 @@ _WRITING = 0x62616E64
 _DAMAGED = ("SQLITE_CORRUPT", "XX001", "XX002")
 
 _UNSOUND = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_ERROR")
-"""What SQLite says of a file in which anything may have changed; SQLITE_ERROR of a format of the future."""
+"""What SQLite says of a file in which anything may have changed; SQLITE_ERROR where columns are not found any more."""
 
 _ASIDE = ".damaged"
 
@@ -149,7 +149,7 @@ class Database:
         self._path = path
         if not readonly:
             self._lock = _writers_lock(path, self.name)
-            if cache and path.exists() and not _sound(path):
+            if cache and path.exists() and not _sound(path, self._table):
                 _set_aside(path)
             self._writes = _file_engine(path, "rwc", _WRITER, size=1)
             event.listen(self._writes, "begin", _begin)
@@ -231,16 +231,21 @@ def _file_engine(path: Path, mode: str, settings: Sequence[str], *, size: int) -
     )
 
 
-def _sound(path: Path) -> bool:
-    """Whether SQLite finds the file in order; bodies in it may still be damaged, for which they have checksums."""
+def _sound(path: Path, table: Table) -> bool:
+    """Whether the file is in order and this release can use it; bodies in it may be damaged, and have checksums."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_WAIT_S)) as connection:
             connection.execute("BEGIN IMMEDIATE")  # a damaged header may forbid to write
-            return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+            connection.execute("SELECT sql FROM sqlite_master").fetchall()  # a damaged one may be no text
+            connection.execute(f'SELECT {names} FROM "{table.name}" LIMIT 0')
+            schema = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall()
+            order = connection.execute("PRAGMA integrity_check(1)").fetchall()
+            return (schema, order) == ([(str(SCHEMA),)], [("ok",)])
     except UnicodeDecodeError:  # a message about garbage, with the garbage in it
         return False
     except sqlite3.Error as error:
-        return not error.sqlite_errorname.startswith(_UNSOUND)
+        return not getattr(error, "sqlite_errorname", _UNSOUND[0]).startswith(_UNSOUND)
 
 
 def _set_aside(path: Path) -> None:

@@ -110,7 +110,7 @@ class SqlSnapshots:
         row = {
             "kind": kind,
             "seq": snapshot.seq,
-            "sha256": sha256(snapshot.body).hexdigest(),
+            "sha256": _digest(kind, snapshot),
             "created": time.time(),
             "body": snapshot.body,
         }
@@ -161,11 +161,16 @@ class SqlSnapshots:
             if error.code != "damaged":
                 raise
             body = b""
-        if body is None or sha256(body).hexdigest() == digest:
+        if body is None or _digest(kind, Snapshot(seq, body)) == digest:
             return body
         self._damaged.add((kind, seq, created))
         _log.warning("snapshot %r at %d: its checksum does not hold; passing over it", kind, seq)
         return None
+
+
+def _digest(kind: str, snapshot: Snapshot) -> str:
+    """SHA-256 of all that a snapshot says: one at a wrong position would hide those that come after it."""
+    return sha256(f"{kind}/{snapshot.seq}/".encode() + snapshot.body).hexdigest()
 
 
 def open_log(url: str, *, readonly: bool = False) -> EventLog:
