@@ -19,6 +19,7 @@ from bandstand.events import AnyFact, Decided, Draft, Exposed, ItemPut, Pick, Re
 from bandstand.formats.transfer import import_
 from bandstand.model import Model
 from bandstand.policy.baseline import Fixed, Random
+from bandstand.policy.explore import EpsilonGreedy
 from bandstand.store.memory import MemoryLog
 from bandstand.strategy import Strategy
 
@@ -194,7 +195,8 @@ def served() -> Engine:
     """A server that learns from users who like items with an even number."""
     engine = Engine(Model(), MemoryLog())
     surfaces = {"home": {"n": 3, "window_s": 30.0}}
-    strategies = {"soft": {"policy": {"kind": "softmax"}}, "default": {"learning": {"bits": 12}}}
+    bold = {"policy": {"kind": "epsilon_greedy", "epsilon": 0.1}, "learning": {"bits": 12, "rate": 0.5}}
+    strategies = {"soft": {"policy": {"kind": "softmax"}}, "default": bold}
     engine.commit(definitions(engine.model.state, surfaces=surfaces, strategies=strategies), at=NOON)
     engine.commit([ItemPut(f"i{k}", {"even": k % 2 == 0}) for k in range(12)], at=NOON)
     for k in range(150):
@@ -216,7 +218,7 @@ def test_server_would_have_earned_what_it_earned(served: Engine) -> None:
 
 
 def test_another_policy_is_tried_on_the_weights_of_one_that_learned(served: Engine) -> None:
-    default = Strategy()
+    default = Strategy(policy=EpsilonGreedy(0.1))
     same = evaluate(served.log, default, weights="default")
     assert same.estimate.value == pytest.approx(same.on_policy.value, abs=1e-9)
     assert "with the weights that 'default' had at each moment" in same.question
