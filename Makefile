@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 help:
 	@echo "make run          set up, then serve the demo"
 	@echo "make test         set up, then lint, types, imports and tests"
-	@echo "make bench        set up, then measure every figure of docs/benchmarks.md"
+	@echo "make bench        set up, then measure what the server promises beside its peers"
 	@echo "make setup        create .venv and install everything as pinned in constraints.txt"
 	@echo "make constraints  write the versions now in .venv to constraints.txt"
 	@echo "make clean        remove .venv and caches"
