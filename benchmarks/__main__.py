@@ -47,8 +47,9 @@ class Report(msgspec.Struct, frozen=True):
 @click.option("--only", "names", multiple=True, type=click.Choice(list(BENCHMARKS)), help="This one; may be repeated.")
 @click.option("--quick", is_flag=True, help="Smaller things for a moment: to see that it works, not to quote.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of a table.")
+@click.option("--markdown", is_flag=True, help="Print the table of docs/benchmarks.md.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to put the logs; default: a temporary folder.")
-def main(names: tuple[str, ...], quick: bool, as_json: bool, folder: Path | None) -> None:
+def main(names: tuple[str, ...], quick: bool, as_json: bool, markdown: bool, folder: Path | None) -> None:
     """Measure Bandstand beside its peers. A full run takes some ten minutes and 5 GB of disk."""
     started, before = time.monotonic(), _load()
     errors = Console(stderr=True)
@@ -58,7 +59,9 @@ def main(names: tuple[str, ...], quick: bool, as_json: bool, folder: Path | None
         with errors.status("starting") as status:
             bench = Bench(scratch, quick=quick, told=status.update)
             for name in names or BENCHMARKS:
-                figures += BENCHMARKS[name](bench)
+                for figure in BENCHMARKS[name](bench):
+                    errors.print(table.brief(figure), highlight=False, soft_wrap=True)
+                    figures.append(figure)
     finally:
         shutil.rmtree(scratch)
     report = Report(
@@ -72,13 +75,15 @@ def main(names: tuple[str, ...], quick: bool, as_json: bool, folder: Path | None
     )
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        return
+    if markdown:
+        click.echo(table.markdown(figures))
     else:
         table.show(figures)
-        click.echo(
-            "\n"
-            f"{report.machine}, Python {report.python}; load {before:.1f} before, {report.load_after:.1f} after; "
-            f"{report.took_s / 60:.1f} minutes{', quick' if quick else ''}"
-        )
+    click.echo(
+        f"\n{report.machine}, Python {report.python}; load {before:.1f} before, {report.load_after:.1f} after; "
+        f"{report.took_s / 60:.1f} minutes{', quick' if quick else ''}"
+    )
 
 
 def _load() -> float:

@@ -24,22 +24,24 @@ class Bench:
         return self.size(5, 1)
 
     @cached_property
+    def narrow(self) -> Made:
+        """1,000 items."""
+        return self._usual("narrow", Shop(items=self.size(1_000, 100)))
+
+    @cached_property
     def usual(self) -> Made:
         """10,000 items, 1,000 users with a history, weights that have learned."""
-        shop = Shop() if not self.quick else Shop(items=1_000, touches=3_000)
-        return self._made("usual", lambda folder: make(folder, shop, decisions=self.size(3_000, 500), told=self.told))
+        return self._usual("usual", Shop(items=self.size(10_000, 1_000)))
 
     @cached_property
     def light(self) -> Made:
         """The same with 10 features of each item and 10 entries in each context."""
-        shop = Shop(features=10) if not self.quick else Shop(items=1_000, features=10, touches=3_000)
-        return self._made("light", lambda folder: make(folder, shop, decisions=self.size(3_000, 500), told=self.told))
+        return self._usual("light", Shop(items=self.size(10_000, 1_000), features=10))
 
     @cached_property
     def wide(self) -> Made:
         """100,000 items."""
-        shop = Shop(items=self.size(100_000, 5_000))
-        return self._made("wide", lambda folder: make(folder, shop, decisions=self.size(1_000, 500), told=self.told))
+        return self._usual("wide", Shop(items=self.size(100_000, 5_000)))
 
     @cached_property
     def entries(self) -> int:
@@ -60,6 +62,11 @@ class Bench:
     def _few(self) -> Shop:
         # A hundred users, so that their histories are full after 10,000 entries as after a million.
         return Shop(items=self.size(2_000, 100), users=100, touches=0)
+
+    def _usual(self, name: str, shop: Shop) -> Made:
+        shop = shop._replace(touches=self.size(30_000, 3_000))
+        decisions = self.size(2_000, 500)
+        return self._made(name, lambda folder: make(folder, shop, decisions=decisions, told=self.told))
 
     def _made(self, name: str, making: Callable[[Path], Made]) -> Made:
         return making(self.scratch / name)

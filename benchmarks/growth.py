@@ -9,16 +9,15 @@ from typing import NamedTuple
 from bandstand.engine import Engine
 from bandstand.events import Decided, Request
 from bandstand.follow import newest_weights
-from bandstand.model import Model, Published
+from bandstand.model import Published
 from bandstand.store.sql import open_log, open_snapshots, snapshots_url
 from benchmarks.bench import Bench
 from benchmarks.data import Shop, requests
-from benchmarks.history import Made, stocked
+from benchmarks.history import Made
 from benchmarks.measure import Figure, each_us, ratios, spread
 from benchmarks.servers import copied
 
 _REQUESTS = 40
-_TOUCHES = 30_000
 
 
 class Costs(NamedTuple):
@@ -29,35 +28,33 @@ class Costs(NamedTuple):
 
 
 def catalogue(bench: Bench) -> list[Figure]:
-    """The same visitors with the same histories, over more and more items."""
-    sizes = [bench.size(full, quick) for full, quick in ((1_000, 100), (10_000, 1_000), (100_000, 5_000))]
-    engines = {}
-    for size in sizes:
-        bench.told(f"growth: {size:,} items")
-        folder = bench.scratch / f"catalogue-{size}"
-        folder.mkdir()
-        engine = Engine(Model(learning=False), open_log(f"sqlite:///{folder}/bandstand.db"))
-        stocked(engine, Shop(items=size, touches=bench.size(_TOUCHES, 3_000)))
-        _teach(engine, bench.usual)
-        engines[size] = engine
-    shops = {size: Shop(items=size) for size in sizes}
+    """As many visitors who saw as much, over more and more items."""
+    shops, engines = {}, {}
+    for made in (bench.narrow, bench.usual, bench.wide):
+        shops[made.shop.items] = made.shop
+        engines[made.shop.items] = _engine(bench, made)
     costs = _costs(bench, engines, shops)
-    return [_step("catalogue", f"{b:,} items", f"{a:,} items", 1.5, costs[b], costs[a]) for a, b in pairwise(sizes)]
+    return [_step("catalogue", f"{b:,} items", f"{a:,} items", 1.5, costs[b], costs[a]) for a, b in pairwise(engines)]
 
 
 def log(bench: Bench) -> list[Figure]:
     """The same visitors over the same items, after 100 times as much has happened."""
     engines = {}
     for made, entries in ((bench.hundredth, bench.entries // 100), (bench.million, bench.entries)):
-        bench.told(f"growth: folding {entries:,} entries")
-        folder = copied(made.folder, bench.scratch / f"log-{entries}")
-        engine = Engine(Model(learning=False), open_log(f"sqlite:///{folder}/bandstand.db"))
-        engine.catch_up()
-        _teach(engine, bench.usual)
-        engines[entries] = engine
+        engines[entries] = _engine(bench, made)
+        _teach(engines[entries], bench.usual)
     few, many = engines
     costs = _costs(bench, engines, dict.fromkeys(engines, bench.million.shop))
     return [_step("log", f"{many:,} entries", f"{few:,} entries", 1.1, costs[many], costs[few])]
+
+
+def _engine(bench: Bench, made: Made) -> Engine:
+    """A server's engine on a copy of the log, for others measure on it too."""
+    bench.told(f"growth: reading the log of {made.folder.name}")
+    folder = copied(made.folder, bench.scratch / f"growth-{made.folder.name}")
+    engine = Engine(made.model(learning=False), open_log(f"sqlite:///{folder}/bandstand.db"))
+    engine.catch_up()
+    return engine
 
 
 def _teach(engine: Engine, taught: Made) -> None:

@@ -25,6 +25,26 @@ def show(figures: list[Figure], *, width: int = WIDTH) -> None:
     Console(width=width).print(Group(table, Text(), *map(_note, figures)), highlight=False)
 
 
+def markdown(figures: list[Figure]) -> str:
+    """The same for docs/benchmarks.md."""
+    rows = ["| benchmark | ours | peer | ratio | bar | |", "|---|---|---|---|---|---|"]
+    for figure in figures:
+        theirs = f"{_plain(figure.theirs, figure.unit)}: {figure.peer}" if figure.theirs else ""
+        ratio = _plain(figure.ratio, "×") if figure.ratio else ""
+        verdict = "held" if figure.holds else "**missed**"
+        ours = _plain(figure.ours, figure.unit)
+        rows.append(f"| `{figure.name}` {figure.short} | {ours} | {theirs} | {ratio} | {figure.bar} | {verdict} |")
+    return "\n".join(rows)
+
+
+def brief(figure: Figure) -> str:
+    """One line while the others are still to come."""
+    verdict = "held" if figure.holds else "missed"
+    ratio = f", {number(figure.ratio.median)} × {figure.peer}" if figure.ratio else ""
+    ours = f"{number(figure.ours.median)} {figure.unit}"
+    return f"{figure.name} {figure.short}: {ours}{ratio}; bar {figure.bar}: {verdict}"
+
+
 def number(value: float) -> str:
     """Three digits that mean something."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -35,6 +55,11 @@ def _note(figure: Figure) -> Padding:
     seen = "; ".join(f"{what} {number(value)}" for what, value in figure.more.items())
     text = Text.assemble((f"{figure.name}, {figure.short}: ", "bold"), f"{figure.what}{peer}. ", (seen, "dim"))
     return Padding(text, (0, 0, 0, 2))
+
+
+def _plain(of: Spread, unit: str) -> str:
+    around = "" if of.low == of.high else f" ({number(of.low)}–{number(of.high)})"
+    return f"{number(of.median)} {unit}{around}"
 
 
 def _spread(of: Spread, unit: str) -> str:
