@@ -5,8 +5,9 @@ WORKDIR /build
 COPY LICENSE pyproject.toml constraints.txt ./
 COPY src src
 # Bytecode is compiled here: the user that runs the server may not write it, and without it a start takes seconds longer.
-RUN pip install --no-cache-dir --compile --disable-pip-version-check -c constraints.txt '.[pg]' \
-    && rm -rf /build/* \
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && pip install --no-cache-dir --compile --disable-pip-version-check -c constraints.txt '.[pg]' \
+    && apt-get purge --yes --auto-remove gcc libc6-dev && rm -rf /build/* /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 bandstand \
     && install --directory --owner bandstand --group bandstand /data
 

@@ -30,7 +30,7 @@ bench: setup
 setup: $(STAMP)
 
 # Bytecode is compiled at installation: without it the first start takes seconds longer.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt src/bandstand/_native.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Bandstand needs Python 3.11 or newer; '$(PYTHON)' is missing or older. Try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
@@ -43,4 +43,4 @@ constraints: setup
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist src/bandstand/*.so

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from vowpalwabbit import Workspace
 
 from bandstand.ask import Asked, understand
-from bandstand.chance import uniform
+from bandstand.chance import uniforms
 from bandstand.engine import Engine
 from bandstand.features import hashed, item_features, text
 from bandstand.model import Model
@@ -86,7 +86,8 @@ def _slate(model: Model, strategy: Strategy, ready: Ready) -> list[Drawn]:
     decision = ready.asked.decision
     scores, learned = _scores(model, ready), _weights(model).learned
     items = ready.candidates.items
-    return draw(strategy.policy, scores, items, n=SLATE, chance=lambda at: uniform(decision, "", at), learned=learned)
+    chances = uniforms(decision, "", first=0, count=SLATE)
+    return draw(strategy.policy, scores, items, chances=chances, learned=learned)
 
 
 def _scores(model: Model, ready: Ready) -> Scores:

@@ -1,6 +1,7 @@
 """Keyed chance: every random draw is a hash of what it is for, so that any decision can be made again."""
 
 import hashlib
+from collections.abc import Iterable
 
 _DIGEST_BYTES = 8
 _SPAN = 2.0**53  # a double holds 53 bits exactly, so the result is always below 1
@@ -11,12 +12,7 @@ def bits(*parts: str | int) -> int:
 
     Each part is length-prefixed before hashing, so ("a", "bc") and ("ab", "c") are unrelated.
     """
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        text = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(text).to_bytes(4, "big"))
-        digest.update(text)
-    return int.from_bytes(digest.digest(), "big")
+    return int.from_bytes(_hash(parts).digest(), "big")
 
 
 def uniform(*parts: str | int) -> float:
@@ -30,6 +26,30 @@ def uniform(*parts: str | int) -> float:
     return (bits(*parts) >> 11) / _SPAN
 
 
+def uniforms(*parts: str | int, first: int, count: int) -> list[float]:
+    """`uniform(*parts, position)` for `count` positions from `first` on.
+
+    >>> uniforms("decision-1", first=0, count=2) == [uniform("decision-1", 0), uniform("decision-1", 1)]
+    True
+    """
+    common = _hash(parts)
+    found = []
+    for position in range(first, first + count):
+        digest = common.copy()
+        text = str(position).encode()
+        digest.update(len(text).to_bytes(4, "big") + text)
+        found.append((int.from_bytes(digest.digest(), "big") >> 11) / _SPAN)
+    return found
+
+
 def token(*parts: str | int) -> str:
     """A 16-digit hexadecimal name that depends on `parts` alone."""
     return f"{bits(*parts):016x}"
+
+
+def _hash(parts: Iterable[str | int]) -> hashlib.blake2b:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        text = str(part).encode("utf-8", "surrogatepass")
+        digest.update(len(text).to_bytes(4, "big") + text)
+    return digest

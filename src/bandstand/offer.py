@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.ask import Asked, Given
-from bandstand.candidates import Ask
+from bandstand.candidates import Ask, Rows
 from bandstand.candidates.blend import Candidates, blend, source_matrix, source_names, sources
 from bandstand.candidates.content import Content
 from bandstand.candidates.reasons import reason
@@ -39,7 +39,7 @@ def offer(state: State, asked: Asked, strategy: Strategy) -> Offer:
 
 
 def offered(state: State, offer: Offer) -> Offered:
-    """The candidates' features as arrays."""
+    """The candidates' features, as they lie in the catalogue's arrays."""
     names = source_names(offer.candidates.names)
     sources = source_matrix(offer.candidates) if names else np.zeros((len(offer.items), 0), np.float32)
     return Offered(*_features(state, offer), hashed("s", dict.fromkeys(names, 1.0))[0], sources)
@@ -87,21 +87,13 @@ def _given(given: Given) -> Offer:
     return Offer([*given.rows, *(own.item for own in given.inline)], unsaid, given.inline, False)
 
 
-def _features(state: State, offer: Offer) -> tuple[Indices, Which, Values]:
-    """The different item features of the candidates, which of them each has, and with what values."""
+def _features(state: State, offer: Offer) -> tuple[Rows, Which, Values, Indices]:
+    """The first four of `Offered`: tables of the features that the candidates have, and each one's row in them."""
     catalogue, rows = state.catalogue, offer.candidates.rows
-    features, values = catalogue.features[rows], catalogue.values[rows]
-    if offer.inline:
-        return _with_inline(catalogue.places[features], values, offer.inline)
-    numbers = np.zeros(len(catalogue.interned) + 1, np.int32)
-    numbers[features] = 1
-    used = np.flatnonzero(numbers)
-    numbers[used] = np.arange(len(used))
-    return catalogue.places[used], numbers[features], values
-
-
-def _with_inline(places: Indices, values: Values, inline: list[Inline]) -> tuple[Indices, Which, Values]:
-    own = [hashed("i", item_features(candidate.item, candidate.features)) for candidate in inline]
+    if not offer.inline:
+        return rows, catalogue.features, catalogue.values, catalogue.places
+    places, values = catalogue.places[catalogue.features[rows]], catalogue.values[rows]
+    own = [hashed("i", item_features(candidate.item, candidate.features)) for candidate in offer.inline]
     shape = (len(places) + len(own), max(places.shape[1], *(len(one) for one, _ in own)))
     all_places, all_values = np.zeros(shape, np.uint32), np.zeros(shape, np.float32)
     all_places[: len(places), : places.shape[1]] = places
@@ -110,7 +102,7 @@ def _with_inline(places: Indices, values: Values, inline: list[Inline]) -> tuple
         all_places[at, : len(own_places)] = own_places
         all_values[at, : len(own_values)] = own_values
     different, which = np.unique(all_places, return_inverse=True)
-    return different, which.reshape(shape).astype(np.int32), all_values
+    return np.arange(len(which)), which.reshape(shape).astype(np.int32), all_values, different
 
 
 def _reason(state: State, row: int, said: tuple[Source, ...]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.ask import Asked, understand
-from bandstand.chance import uniform
+from bandstand.chance import uniform, uniforms
 from bandstand.errors import UnknownError
 from bandstand.events import Assignment, Decided, Pick, Request
 from bandstand.experiments.assignment import assign, unit
@@ -90,8 +90,7 @@ def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
         recipe.strategy.policy,
         scores,
         candidates.items,
-        n=asked.n,
-        chance=lambda position: uniform(asked.decision, recipe.stream, position),
+        chances=uniforms(asked.decision, recipe.stream, first=first, count=asked.n),
         first_position=first,
         learned=learned,
     )

@@ -1,12 +1,14 @@
 """A slate drawn slot by slot, with the exact probability of every pick."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from bandstand.native import native
 from bandstand.policy import Policy, Probabilities, Scores, Slot
+from bandstand.policy.explore import EpsilonGreedy
 
 
 class Drawn(NamedTuple):
@@ -21,21 +23,23 @@ def draw(
     scores: Scores,
     items: Sequence[str],
     *,
-    n: int,
-    chance: Callable[[int], float],
+    chances: Sequence[float],
     first_position: int = 0,
     learned: int = 0,
 ) -> list[Drawn]:
-    """The first `n` slots of the page from `first_position` on; fewer where items run out.
+    """A slot of the page from `first_position` on for each of `chances`, uniform in [0, 1); fewer where items run out.
 
-    At each slot the policy explores anew over the items still left. `chance(position)` is uniform in [0, 1).
+    At each slot the policy explores anew over the items still left.
     """
+    chances = chances[: len(items)]
+    if native is not None and isinstance(policy, EpsilonGreedy):
+        return _greedily(policy.epsilon, scores, chances)
     left = _Left(scores)
     slate: list[Drawn] = []
-    for position in range(first_position, first_position + min(n, len(items))):
-        chances = policy.probabilities(left.scores, Slot(items, left.indices, position, learned))
-        at = pick(chances, chance(position))
-        slate.append(Drawn(int(left.indices[at]), float(chances[at])))
+    for position, chance in enumerate(chances, start=first_position):
+        shares = policy.probabilities(left.scores, Slot(items, left.indices, position, learned))
+        at = pick(shares, chance)
+        slate.append(Drawn(int(left.indices[at]), float(shares[at])))
         left.remove(at)
     return slate
 
@@ -69,6 +73,14 @@ def pick(chances: Probabilities, chance: float) -> int:
     sums = chances.cumsum()
     index = int(sums.searchsorted(chance * sums[-1], side="right"))
     return index if index < len(chances) else int(np.flatnonzero(chances)[-1])
+
+
+def _greedily(epsilon: float, scores: Scores, chances: Sequence[float]) -> list[Drawn]:
+    """The default policy's slate in one call."""
+    assert native is not None
+    chosen, shares = np.empty(len(chances), np.int64), np.empty(len(chances))
+    native.greedy(scores, epsilon, np.array(chances), chosen, shares)
+    return list(map(Drawn, chosen.tolist(), shares.tolist()))
 
 
 class _Left:

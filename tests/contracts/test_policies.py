@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.chance import uniform
+from bandstand.chance import uniforms
 from bandstand.policy import Policy, Slot
 from bandstand.policy.baseline import Fixed
 from bandstand.policy.explore import EpsilonGreedy, Softmax, SquareCB
@@ -46,7 +46,7 @@ def test_all_slates_together_have_probability_one_and_each_is_drawn_with_its_own
     }
     assert sum(slates.values()) == pytest.approx(1.0, abs=1e-12)
     for k in range(200):
-        drawn = draw(policy, values, NAMES, n=3, chance=lambda at, k=k: uniform("draw", k, at), learned=50)
+        drawn = draw(policy, values, NAMES, chances=uniforms("draw", k, first=0, count=3), learned=50)
         order = tuple(one.chosen for one in drawn)
         logged = [one.propensity for one in drawn]
         np.testing.assert_allclose(propensities(policy, values, NAMES, order, learned=50), logged, atol=1e-12)
@@ -57,7 +57,7 @@ def test_slates_come_as_often_as_their_propensity_says() -> None:
     policy, rounds = Softmax(), 20_000
     counts = dict.fromkeys(permutations(range(3), 2), 0)
     for k in range(rounds):
-        drawn = draw(policy, values, NAMES[:3], n=2, chance=lambda at, k=k: uniform("often", k, at))
+        drawn = draw(policy, values, NAMES[:3], chances=uniforms("often", k, first=0, count=2))
         counts[tuple(one.chosen for one in drawn)] += 1
     for order, count in counts.items():
         p = propensities(policy, values, NAMES[:3], order).prod()

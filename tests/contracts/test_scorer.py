@@ -39,7 +39,8 @@ def served(
     learner: Learner, u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float]
 ) -> float:
     (places, values), (source_places, sources) = hashed("i", i), hashed("s", s)
-    offered = Offered(places, np.arange(len(places), dtype=np.int32)[None], values[None], source_places, sources[None])
+    rows, which = np.zeros(1, np.int64), np.arange(len(places), dtype=np.int32)[None]
+    offered = Offered(rows, which, values[None], places, source_places, sources[None])
     return float(learner.weights().scores(Shared(hashed("u", u), hashed("c", c)), offered)[0])
 
 
@@ -87,5 +88,5 @@ def test_resumed_learner_goes_on_exactly() -> None:
 def test_untaught_weights_score_every_candidate_alike() -> None:
     places, values = hashed("i", {"a": 1.0, "b": 2.0})
     which = np.array([[0, 1], [1, 0]], np.int32)
-    offered = Offered(places, which, np.stack([values, values]), places[:0], np.zeros((2, 0), np.float32))
+    offered = Offered(np.arange(2), which, np.stack([values, values]), places, places[:0], np.zeros((2, 0), np.float32))
     assert untaught(12).scores(Shared(hashed("u", {}), hashed("c", {})), offered).tolist() == [0.0, 0.0]

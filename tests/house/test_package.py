@@ -47,7 +47,7 @@ def test_the_wheel_brings_the_data_with_its_licences_and_works_when_installed(tm
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)
 
-    where = "from bandstand import data; print(data.path('.'))"
+    where = "from bandstand import data; from bandstand.native import native; assert native; print(data.path('.'))"
     answer = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True, cwd=tmp_path)
     installed = Path(answer.stdout.strip())
     assert installed.is_relative_to(tmp_path / "venv")

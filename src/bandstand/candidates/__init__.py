@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.events import ItemPut
+from bandstand.native import native
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
@@ -74,6 +75,9 @@ class Generator(Protocol):
 
 def best(scores: Scores, allowed: Mask, limit: int) -> Rows:
     """The allowed rows with the highest scores above 0, best first; ties go to the lower row."""
+    if native is not None:
+        rows = np.empty(min(limit, len(scores)), np.int64)
+        return rows[: native.best(scores, allowed, rows)]
     masked = np.where(allowed, scores, 0.0)
     found = int(np.count_nonzero(masked > 0))
     keep = min(limit, found)

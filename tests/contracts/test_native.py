@@ -1,0 +1,82 @@
+"""The compiled loops and NumPy agree to the last bit, so a decision can be made again where there is no compiler."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bandstand import candidates, slate
+from bandstand.candidates import best
+from bandstand.native import native
+from bandstand.policy import linear
+from bandstand.policy.explore import EpsilonGreedy
+from bandstand.policy.linear import Offered, Shared, Weights
+from bandstand.slate import Drawn, draw
+
+pytestmark = pytest.mark.skipif(native is None, reason="there was no C compiler when the package was installed")
+
+seeds = st.integers(0, 2**32 - 1)
+T = TypeVar("T")
+
+
+def without_native(module: ModuleType, what: Callable[[], T]) -> T:
+    """`what()` while this module has no compiled loops."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "native", None)
+        return what()
+
+
+@given(seeds, st.integers(1, 300), st.integers(0, 12), st.integers(1, 30))
+@settings(deadline=None)
+def test_scores(seed: int, n: int, sources: int, width: int) -> None:
+    chance = np.random.default_rng(seed)
+    weights = Weights(10, 7, chance.normal(0, chance.choice((1e-3, 1, 1e6)), 1 << 10).astype(np.float32))
+    rows = int(chance.integers(1, 2 * n + 1))
+    values = chance.normal(0, 3, (rows, width)).astype(np.float32)
+    values[chance.random(values.shape) < 0.3] = 0
+    offered = Offered(
+        chance.integers(0, rows, n),
+        chance.integers(0, 50, (rows, width), np.int32),
+        values,
+        chance.integers(0, 2**32, 50, np.uint32),
+        chance.integers(0, 2**32, sources, np.uint32),
+        chance.random((n, sources), np.float32),
+    )
+    features = [
+        (chance.integers(0, 2**32, k, np.uint32), chance.normal(0, 3, k).astype(np.float32))
+        for k in chance.integers(0, 20, 2)
+    ]
+    shared = Shared(*features)
+    with_numpy = without_native(linear, lambda: weights.scores(shared, offered))
+    np.testing.assert_array_equal(weights.scores(shared, offered), with_numpy)
+
+
+@given(
+    seeds,
+    st.lists(st.sampled_from((0.0, -0.0, 0.5, 0.25, 1 / 3, -7.0, 1e9)) | st.floats(-1, 1), min_size=1, max_size=60),
+    st.integers(0, 20),
+    st.sampled_from((0.0, 1e-9, 0.05, 1 / 3, 1.0)),
+)
+@settings(deadline=None)
+def test_greedy_slates(seed: int, values: list[float], n: int, epsilon: float) -> None:
+    chances = [*np.random.default_rng(seed).random(n).tolist(), 0.0, 1 - 2**-53]
+    scores, names, policy = np.array(values), [str(k) for k in range(len(values))], EpsilonGreedy(epsilon)
+
+    def drawn() -> list[Drawn]:
+        return draw(policy, scores, names, chances=chances)
+
+    assert drawn() == without_native(slate, drawn)
+
+
+@given(seeds, st.integers(0, 400), st.integers(0, 50), st.floats(0, 1))
+@settings(deadline=None)
+def test_best_rows(seed: int, n: int, limit: int, share: float) -> None:
+    chance = np.random.default_rng(seed)
+    scores = chance.choice((0.0, -1.0, 0.5, 2.0, 3.0, 1e-300), n) if seed % 2 else chance.normal(0, 1, n)
+    allowed = chance.random(n) < share
+    with_numpy = without_native(candidates, lambda: best(scores, allowed, limit))
+    np.testing.assert_array_equal(best(scores, allowed, limit), with_numpy)
