@@ -1,18 +1,20 @@
 """Many requests at once on one loop: durable, in order, once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from bandstand.engine import Engine, interaction
-from bandstand.errors import ConflictError
-from bandstand.events import Decided, Request
+from bandstand.errors import BusyError, ConflictError
+from bandstand.events import Decided, Draft, Entry, Request
 from bandstand.follow import Follower
 from bandstand.live import Live
 from bandstand.model import Model
 from bandstand.replay import replay
-from bandstand.store.memory import MemorySnapshots
+from bandstand.store import Appended
+from bandstand.store.memory import MemoryLog, MemorySnapshots
 
 
 def served(engine: Engine, noon: float, act: Callable[[Live], Awaitable[None]], *, alone: bool = True) -> None:
@@ -78,6 +80,48 @@ def test_same_key_at_the_same_moment_is_one_decision(server: Engine, noon: float
 
     served(server, noon, act)
     assert sum(isinstance(entry.fact, Decided) for entry in server.log.read()) == 1
+
+
+def test_decisions_fill_half_of_the_write_queue_and_what_comes_back_has_the_rest(shop: Engine, noon: float) -> None:
+    async def act() -> None:
+        engine = Engine(Model(learning=False), held)
+        engine.catch_up()
+        live = Live(engine, MemorySnapshots(), alone=True, queue=8, clock=lambda: noon)
+        under_way = [asyncio.ensure_future(live.rank(Request("home", noon)))]
+        while not held.under_way:
+            await asyncio.sleep(0.001)
+        assert not live.full
+        for _ in range(4):
+            under_way.append(asyncio.ensure_future(live.rank(Request("home", noon))))
+        while live.waiting < 4:
+            await asyncio.sleep(0.001)
+        assert live.full
+        seen = asyncio.ensure_future(live.record([interaction("i1", "view", user="ann")] * 4))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match="8 of at most 8 drafts wait"):
+            await live.record([interaction("i1", "view", user="ann")])
+        held.free.set()
+        await asyncio.gather(seen, *under_way)
+        assert not live.full
+        await live.stop()
+
+    held = Held(shop.log.read(limit=1000))
+    asyncio.run(act())
+
+
+class Held(MemoryLog):
+    """A log whose disk takes its time: an append ends when it is `free`."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        super().__init__()
+        super().append([Draft(entry.fact, entry.at) for entry in entries])
+        self.free = threading.Event()
+        self.under_way = False
+
+    def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+        self.under_way = True
+        assert self.free.wait(10)
+        return super().append(drafts)
 
 
 def id_of(decided: Decided) -> str:

@@ -15,7 +15,9 @@ from bandstand.events import AnyFact, Decided, Draft, Request
 from bandstand.follow import newest_weights
 from bandstand.store import Appended, Snapshots
 from bandstand.store.writer import Writer
+from bandstand.turns import Turns
 
+_IN_LINE = 64  # at a millisecond or so for each, the last in line is served while its client still waits
 _LOOK_FOR_WEIGHTS_S = 0.25
 _LOOK_FOR_ENTRIES_S = 0.05
 _logger = logging.getLogger("bandstand")
@@ -24,8 +26,9 @@ _logger = logging.getLogger("bandstand")
 class Live:
     """One engine on one event loop.
 
-    `alone` says that nobody else writes to the log; at most `queue` facts wait to be written, then BusyError. `failing`
-    says which of its background tasks do not succeed at the moment, and why.
+    `alone` says that nobody else writes to the log; at most `queue` facts wait to be written, then BusyError, and of
+    these decisions fill one half: what comes back for earlier ones cannot be had again. `failing` says which of its
+    background tasks do not succeed at the moment, and why.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class Live:
         self.failing: dict[str, str] = {}
         self._snapshots = snapshots
         self._writer = Writer(engine.log, on_commit=engine.apply, queue=queue)
+        self._most_waiting = (queue + 1) // 2
+        self._turns = Turns(_IN_LINE)
         self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -49,6 +54,11 @@ class Live:
     def waiting(self) -> int:
         """How many facts wait for the disk."""
         return self._writer.waiting
+
+    @property
+    def full(self) -> bool:
+        """Whether a request for a decision must be refused: too many wait for their turn, or for the disk."""
+        return self._turns.full or self._writer.waiting >= self._most_waiting
 
     async def start(self) -> None:
         """Begin to look for new weights, and for other servers' entries."""
@@ -68,7 +78,8 @@ class Live:
 
     async def rank(self, request: Request, *, key: str | None = None) -> Decided:
         """A durable decision. The same `key` again answers the decision that it made the first time; ConflictError
-        where it comes with another request."""
+        where it comes with another request, BusyError where too many wait for their turn."""
+        await self._turns.take()
         decision = uuid.uuid4().hex if key is None else token("rank", key) + token("rank again", key)
         decided = self.engine.decide(request, decision=decision)
         (appended,) = await self.record([decided])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -85,3 +86,18 @@ def test_server_is_not_ready_while_the_log_cannot_be_read(client: Client, live: 
 def test_server_far_behind_the_log_is_not_ready(client: Client, live: Live, refused: Refused, noon: float) -> None:
     live.engine.log.append([Draft(Interacted("i1", "view", user="u"), noon)] * 10_001)
     refused(client.get("/health/ready"), 503, "not_ready")
+
+
+def test_a_request_for_a_slate_is_refused_unread_while_too_many_wait(
+    client: Client, live: Live, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = client.post("/v1/rank", json={"surface": "home"}).json()["decision"]
+    monkeypatch.setattr(Live, "full", True)
+    answer = client.post("/v1/rank", content=b"not JSON")
+    assert "wait" in refused(answer, 503, "busy")["message"]
+    assert answer.headers["retry-after"] == "1"
+    reward = {"decision": decision, "name": "click", "value": 1, "position": 0}
+    assert client.post("/v1/rewards", json=reward).status_code == 202
+    assert client.get("/health/ready").status_code == 200
+    assert client.get("/v1/rank").status_code == 405
+    assert samples(client)["bandstand_requests_total", "POST /v1/rank", "503"] == 1

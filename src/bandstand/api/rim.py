@@ -6,11 +6,17 @@ from time import perf_counter
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from bandstand.api.answer import Failure, answer, explained, request_id
+from bandstand.errors import BusyError
+
 Observe = Callable[[str, int, float], None]
+_RANK = "/v1/rank"
 
 
-def rim(app: ASGIApp, observe: Observe) -> ASGIApp:
+def rim(app: ASGIApp, observe: Observe, full: Callable[[], bool]) -> ASGIApp:
     """`app` with an id for each request, ids in paths left as they were sent, and `observe(route, status, seconds)`.
+
+    While `full`, requests for slates are refused here: before their bodies are read, a refusal costs next to nothing.
 
     Servers decode a path before it is routed, and with it the %2F of an id with a slash: such a path has one segment
     too many. Routing by the path as it was sent keeps each id one segment; the routes decode it.
@@ -33,12 +39,21 @@ def rim(app: ASGIApp, observe: Observe) -> ASGIApp:
                 message["headers"] = [*message["headers"], (b"x-request-id", id_.encode())]
             await send(message)
 
+        inner = _refuse if scope["path"] == _RANK and scope.get("method") == "POST" and full() else app
         try:
-            await app(scope, receive, watched)
+            await inner(scope, receive, watched)
         finally:
             observe(_route(scope), status, perf_counter() - started)
 
     return around
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["path_template"] = _RANK
+    error = BusyError("server: more requests for slates wait than it can answer soon; try again in a second")
+    busy = answer(Failure(explained(error, request_id(scope))), status=503)
+    busy.headers.append((b"retry-after", b"1"))
+    await busy(scope, receive, send)
 
 
 def _route(scope: Scope) -> str:
