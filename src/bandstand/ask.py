@@ -1,10 +1,12 @@
 """What a request means to a model: surface, history, features, and which items may be shown."""
 
+from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 
-from bandstand.candidates import Mask
+from bandstand.candidates import Mask, Rows
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Inline, Request, UserPut
 from bandstand.features import context_features
@@ -13,10 +15,11 @@ from bandstand.strategy import LONGEST_SLATE, Surface
 
 
 class Given(NamedTuple):
-    """Candidates of the app's own: catalogue items with their rows, items it describes itself, and why others were
+    """Candidates that the app named: catalogue items with their rows, items it describes itself, and why others were
     left out."""
 
-    rows: dict[str, int]
+    items: list[str]
+    rows: Rows
     inline: list[Inline]
     skipped: dict[str, str]
 
@@ -24,8 +27,8 @@ class Given(NamedTuple):
 class Asked(NamedTuple):
     """One request, the same for every strategy that answers it.
 
-    `page` is the catalogue row of the item that the page is about, if any; `allowed` masks the rows that may be shown;
-    `given` are the candidates that the app named, if it did.
+    `page` is the catalogue row of the item that the page is about, if any. `among` are the candidates that the app
+    named, or, where it named none, a mask of the rows that may be proposed.
     """
 
     request: Request
@@ -36,8 +39,7 @@ class Asked(NamedTuple):
     history: History
     user: dict[str, float]
     context: dict[str, float]
-    allowed: Mask
-    given: Given | None
+    among: Given | Mask
 
 
 def understand(state: State, request: Request, decision: str) -> Asked:
@@ -56,7 +58,6 @@ def understand(state: State, request: Request, decision: str) -> Asked:
     history = state.history(request.user, request.session) if personal else state.history(None, None)
     ruled_out = _ruled_out(state, request, profile)
     page = request.context.get("item")
-    allowed = _allowed(state, request, ruled_out)
     return Asked(
         request=request,
         decision=decision,
@@ -66,8 +67,9 @@ def understand(state: State, request: Request, decision: str) -> Asked:
         history=history,
         user=state.person(request.user if personal else None, history),
         context=context_features(request),
-        allowed=allowed,
-        given=_given(state, request, allowed, ruled_out),
+        among=_allowed(state, request, ruled_out)
+        if request.candidates is None
+        else _given(state, request, request.candidates, ruled_out),
     )
 
 
@@ -96,25 +98,25 @@ def _allowed(state: State, request: Request, ruled_out: dict[str, str]) -> Mask:
     return allowed
 
 
-def _given(state: State, request: Request, allowed: Mask, ruled_out: dict[str, str]) -> Given | None:
-    """The candidates that the app named: each once, but for those that may not be shown, and why these may not."""
-    if request.candidates is None:
-        return None
-    rows: dict[str, int] = {}
-    inline: dict[str, Inline] = {}
-    skipped: dict[str, str] = {}
-    for candidate in request.candidates:
-        if isinstance(candidate, Inline):
-            if candidate.item in ruled_out:
-                skipped[candidate.item] = ruled_out[candidate.item]
-            else:
-                inline[candidate.item] = candidate
-            continue
-        row = state.catalogue.rows.get(candidate, -1)
-        if row not in state.catalogue.known:
-            skipped[candidate] = "not in the catalogue"
-        elif not allowed[row]:
-            skipped[candidate] = ruled_out.get(candidate, "unavailable, expired, or without the tags of the filter")
-        else:
-            rows[candidate] = row
-    return Given(rows, [own for item, own in inline.items() if item not in rows], skipped)
+def _given(state: State, request: Request, candidates: Sequence[str | Inline], ruled_out: dict[str, str]) -> Given:
+    """Each candidate once, but for those that may not be shown, and why these may not."""
+    catalogue = state.catalogue
+    names = list(dict.fromkeys([item for item in candidates if isinstance(item, str)]))
+    rows = np.array(list(map(catalogue.rows.get, names, repeat(-1))), np.int64)
+    shown = catalogue.shown(rows, request.time)
+    if ruled_out:
+        shown &= np.array([item not in ruled_out for item in names], np.bool_)
+    if request.filter is not None and request.filter.tags:
+        tagged = catalogue.with_tags(request.filter.tags)
+        shown &= np.array([row in tagged for row in rows.tolist()], np.bool_)
+    skipped = {}
+    for at in np.flatnonzero(~shown).tolist():
+        why = ruled_out.get(names[at], "unavailable, expired, or without the tags of the filter")
+        skipped[names[at]] = why if int(rows[at]) in catalogue.known else "not in the catalogue"
+    if skipped:
+        names, rows = [names[at] for at in np.flatnonzero(shown)], rows[shown]
+    inline = {own.item: own for own in candidates if isinstance(own, Inline)}
+    for item in inline.keys() & ruled_out.keys():
+        skipped[item] = ruled_out[item]
+    left_out = ruled_out.keys() | names if inline else ()
+    return Given(names, rows, [own for item, own in inline.items() if item not in left_out], skipped)

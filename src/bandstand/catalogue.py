@@ -91,6 +91,13 @@ class Catalogue(msgspec.Struct):
         mask: npt.NDArray[np.bool_] = self.showable[:n] & (self.expires[:n] > now)
         return mask
 
+    def shown(self, rows: npt.NDArray[np.int64], now: float) -> npt.NDArray[np.bool_]:
+        """Which of these rows may be shown at `now`; a row of -1, of no item, may not."""
+        if not self.ids:
+            return np.zeros(len(rows), np.bool_)
+        shown: npt.NDArray[np.bool_] = self.showable[rows] & (self.expires[rows] > now) & (rows >= 0)
+        return shown
+
     def with_tags(self, tags: Iterable[str]) -> set[int]:
         """The rows that carry every one of `tags`."""
         found = [self.tagged.get(tag, set()) for tag in tags]

@@ -9,7 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 
 import numpy as np
@@ -45,9 +45,9 @@ def feature_hash(name: str) -> int:
 
 def hashed(namespace: str, features: Mapping[str, float]) -> tuple[Indices, Values]:
     """The features' places (32 bits; a table of 2^b weights uses the low b) and values, in their order."""
-    names = np.fromiter(map(feature_hash, features), np.uint64, len(features))
-    places = (names + np.uint64(NAMESPACES[namespace])).astype(np.uint32)
-    return places, np.fromiter(features.values(), np.float32, len(features))
+    names = np.array(list(map(feature_hash, features)), np.uint32)
+    names += np.uint32(NAMESPACES[namespace])
+    return names, np.array(list(features.values()), np.float32)
 
 
 def unnamed(features: Mapping[str, float]) -> dict[str, float]:
@@ -69,23 +69,22 @@ def named(features: Features) -> dict[str, float]:
     out: dict[str, float] = {}
     for name, value in features.items():
         if name not in PROSE:
-            out.update(_named(name, value))
+            _name(out, name, value)
     return out
 
 
-def _named(name: str, value: Feature) -> Iterable[tuple[str, float]]:
-    match value:
-        case bool():
-            yield f"{name}={str(value).lower()}", 1.0
-        case int() | float():
-            yield name, math.copysign(math.log1p(abs(value)), value)
-        case str():
-            if len(value) <= _LONGEST_CATEGORY:
-                yield f"{name}={value}", 1.0
-        case list():
-            for entry in value:
-                if isinstance(entry, str):
-                    yield from _named(name, entry)
+def _name(out: dict[str, float], name: str, value: Feature) -> None:
+    if isinstance(value, str):
+        if len(value) <= _LONGEST_CATEGORY:
+            out[f"{name}={value}"] = 1.0
+    elif isinstance(value, bool):
+        out[f"{name}={str(value).lower()}"] = 1.0
+    elif isinstance(value, list):
+        for entry in value:
+            if isinstance(entry, str):
+                _name(out, name, entry)
+    else:
+        out[name] = math.copysign(math.log1p(abs(value)), value)
 
 
 def categories(features: Features) -> tuple[str, ...]:
@@ -104,19 +103,20 @@ def context_features(request: Request) -> dict[str, float]:
     local = request.time + request.utc_offset_s
     hour = int(local % _DAY_S) // _HOUR_S
     weekday = (int(local // _DAY_S) + 3) % 7  # the epoch began on a Thursday; 0 is Monday
-    out = {
-        f"hour={hour}": 1.0,
-        f"weekday={weekday}": 1.0,
-        f"daypart={_DAYPARTS[hour // 6]}": 1.0,
-        f"weekend={'true' if weekday >= 5 else 'false'}": 1.0,
-    }
+    out = dict.fromkeys(_moment(hour, weekday), 1.0)
     for name, value in request.context.items():
         if name == "location" and isinstance(value, str):
             out[f"country={value.partition('-')[0]}"] = 1.0
             out[f"region={value}"] = 1.0
         elif name != "item":
-            out.update(_named(name, value))
+            _name(out, name, value)
     return out
+
+
+@cache
+def _moment(hour: int, weekday: int) -> tuple[str, ...]:
+    weekend = "true" if weekday >= 5 else "false"
+    return f"hour={hour}", f"weekday={weekday}", f"daypart={_DAYPARTS[hour // 6]}", f"weekend={weekend}"
 
 
 def source_features(sources: Iterable[Source]) -> dict[str, float]:

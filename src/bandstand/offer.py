@@ -1,12 +1,13 @@
 """The candidates that a strategy orders for a request: proposed by its generators, or named by the app."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bandstand.ask import Asked, Given
-from bandstand.candidates import Ask, Rows
+from bandstand.candidates import Ask, Mask, Rows
 from bandstand.candidates.blend import Candidates, blend, source_matrix, source_names, sources
 from bandstand.candidates.content import Content
 from bandstand.candidates.reasons import reason
@@ -20,6 +21,7 @@ FALLBACK = "popular"
 
 Which = npt.NDArray[np.int32]
 GIVEN = Source("given", 1.0, 0)
+_RANKED = reason(GIVEN, str)
 
 
 class Offer(NamedTuple):
@@ -35,14 +37,16 @@ class Offer(NamedTuple):
 
 
 def offer(state: State, asked: Asked, strategy: Strategy) -> Offer:
-    return _proposed(state, asked, strategy) if asked.given is None else _given(asked.given)
+    if isinstance(asked.among, Given):
+        return _given(asked.among)
+    return _proposed(state, asked, asked.among, strategy)
 
 
 def offered(state: State, offer: Offer) -> Offered:
     """The candidates' features, as they lie in the catalogue's arrays."""
-    names = source_names(offer.candidates.names)
-    sources = source_matrix(offer.candidates) if names else np.zeros((len(offer.items), 0), np.float32)
-    return Offered(*_features(state, offer), hashed("s", dict.fromkeys(names, 1.0))[0], sources)
+    named = offer.candidates.names
+    sources = source_matrix(offer.candidates) if named else np.zeros((len(offer.items), 0), np.float32)
+    return Offered(*_features(state, offer), _source_places(named), sources)
 
 
 def picked(state: State, offer: Offer, index: int, *, position: int, propensity: float, score: float) -> Pick:
@@ -50,10 +54,9 @@ def picked(state: State, offer: Offer, index: int, *, position: int, propensity:
     first_inline = len(offer.candidates.rows)
     if index >= first_inline:
         own = offer.inline[index - first_inline]
-        why = reason(GIVEN, state.title, [])
-        return Pick(own.item, position, propensity, score, reason=why, features=own.features)
+        return Pick(own.item, position, propensity, score, reason=_RANKED, features=own.features)
     row = int(offer.candidates.rows[index])
-    said = sources(offer.candidates, index, state.catalogue.ids)
+    said = sources(offer.candidates, index, state.catalogue.ids) if offer.candidates.names else ()
     return Pick(
         offer.items[index],
         position,
@@ -65,12 +68,12 @@ def picked(state: State, offer: Offer, index: int, *, position: int, propensity:
     )
 
 
-def _proposed(state: State, asked: Asked, strategy: Strategy) -> Offer:
+def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> Offer:
     history = asked.history
     if asked.page is not None:
         others = history.rows != asked.page
         history = History(np.r_[asked.page, history.rows[others]], np.r_[1.0, history.weights[others]])
-    ask = Ask(asked.decision, asked.request.time, history.rows, history.weights, asked.allowed, strategy.candidates)
+    ask = Ask(asked.decision, asked.request.time, history.rows, history.weights, allowed, strategy.candidates)
     said = [(name, state.generators[name].propose(ask)) for name in strategy.generators]
     weights = list(strategy.generators.values())
     fallback = not any(len(proposals.rows) for _, proposals in said)
@@ -81,10 +84,11 @@ def _proposed(state: State, asked: Asked, strategy: Strategy) -> Offer:
 
 
 def _given(given: Given) -> Offer:
-    rows = np.fromiter(given.rows.values(), np.int64, len(given.rows))
-    nothing = np.zeros((len(rows), 0))
-    unsaid = Candidates(rows, nothing.astype(np.float32), nothing.astype(np.int32), nothing.astype(np.int64), ())
-    return Offer([*given.rows, *(own.item for own in given.inline)], unsaid, given.inline, False)
+    shape = (len(given.rows), 0)
+    unsaid = Candidates(
+        given.rows, np.zeros(shape, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.int64), ()
+    )
+    return Offer([*given.items, *(own.item for own in given.inline)], unsaid, given.inline, False)
 
 
 def _features(state: State, offer: Offer) -> tuple[Rows, Which, Values, Indices]:
@@ -105,9 +109,16 @@ def _features(state: State, offer: Offer) -> tuple[Rows, Which, Values, Indices]
     return np.arange(len(which)), which.reshape(shape).astype(np.int32), all_values, different
 
 
+@cache
+def _source_places(names: tuple[str, ...]) -> Indices:
+    return hashed("s", dict.fromkeys(source_names(names), 1.0))[0]
+
+
 def _reason(state: State, row: int, said: tuple[Source, ...]) -> str:
     """In the words of the generator that ranked it highest, and rather of one that says which item brought it."""
-    first = min(said, key=lambda source: (source.because is None, source.rank), default=GIVEN)
+    if not said:
+        return _RANKED
+    first = min(said, key=lambda source: (source.because is None, source.rank))
     terms: list[str] = []
     content = state.generators[Content.name]
     if first.name == Content.name and first.because is not None and isinstance(content, Content):

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.ask import Asked, understand
+from bandstand.ask import Asked, Given, understand
 from bandstand.chance import uniform, uniforms
 from bandstand.errors import UnknownError
 from bandstand.events import Assignment, Decided, Pick, Request
@@ -181,7 +181,7 @@ def _decided(
         user=asked.user,
         context=asked.context,
         rankings=rankings or {},
-        skipped=asked.given.skipped if asked.given is not None else {},
+        skipped=asked.among.skipped if isinstance(asked.among, Given) else {},
         fallback=answer.fallback,
         empty=answer.empty,
     )
@@ -208,10 +208,10 @@ def _defined(state: State, name: str) -> Strategy:
 
 
 def _why_empty(state: State, asked: Asked) -> str:
-    if asked.request.candidates is not None:
-        return f"none of the {len(asked.request.candidates)} given candidates can be shown"
+    if isinstance(asked.among, Given):
+        return f"none of the {len(asked.request.candidates or ())} given candidates can be shown"
     if not state.catalogue.known:
         return "the catalogue has no items"
-    if not asked.allowed.any():
+    if not asked.among.any():
         return f"the request, the user or availability rule out all {len(state.catalogue.known)} items of the catalogue"
     return "no generator of the strategy proposed anything"

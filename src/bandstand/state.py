@@ -41,6 +41,7 @@ HISTORY_HALF_LIFE = 5
 _FADING = 0.5 ** (np.arange(LONGEST_HISTORY + 1) / HISTORY_HALF_LIFE)
 _TASTES_FROM = 10
 _TASTES = 5
+_MOST_TASTES = 10_000
 
 
 class Trial(msgspec.Struct):
@@ -82,8 +83,10 @@ class State(Plain):
     `origin` the first: what tells one log from another.
 
     `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took.
+    `tastes` remembers what was made of the histories asked about since an item changed.
     """
 
+    tastes: dict[bytes, dict[str, float]] = {}
     generators: dict[str, Generator] = msgspec.field(default_factory=lambda: {kind.name: kind() for kind in GENERATORS})
 
     def apply(self, entry: Entry) -> None:
@@ -103,6 +106,7 @@ class State(Plain):
                     self._touched(fact.item, fact.user, fact.session, entry.at)
             case ItemPut() as fact:
                 row = self.catalogue.put(fact, version=entry.seq, at=entry.at)
+                self.tastes.clear()
                 for generator in self.generators.values():
                     generator.put(row, fact)
             case ItemRemoved() as fact:
@@ -137,7 +141,7 @@ class State(Plain):
         out = named(profile.features) if profile is not None else {}
         if not len(history.rows):
             out["newcomer"] = 1.0
-        return out | self._tastes(history)
+        return out | self._tastes(history.rows[:_TASTES_FROM])
 
     def heat(self, rows: Rows) -> Scores:
         """How popular each row is now: likes, fading with their age."""
@@ -187,6 +191,7 @@ class State(Plain):
         row = self.catalogue.rows.get(fact.item)
         if row is not None:
             self.catalogue.remove(fact, at=at)
+            self.tastes.clear()
             for generator in self.generators.values():
                 generator.removed(row)
 
@@ -211,10 +216,20 @@ class State(Plain):
                 self.surfaces[trial.definition.surface] = msgspec.structs.replace(surface, strategy=variant.strategy)
                 self.shipped[variant.strategy] = f"{fact.name}/{variant.name}"
 
-    def _tastes(self, history: History) -> dict[str, float]:
+    def _tastes(self, rows: Rows) -> dict[str, float]:
+        """The categories that lead among these rows, newest first, with their shares."""
+        known = rows.tobytes()
+        found = self.tastes.get(known)
+        if found is None:
+            if len(self.tastes) >= _MOST_TASTES:
+                self.tastes.clear()
+            found = self.tastes[known] = self._tasted(rows)
+        return found
+
+    def _tasted(self, rows: Rows) -> dict[str, float]:
         liked: defaultdict[str, float] = defaultdict(float)
         total = 0.0
-        for row, weight in zip(history.rows[:_TASTES_FROM].tolist(), history.weights.tolist(), strict=False):
+        for row, weight in zip(rows.tolist(), _FADING.tolist(), strict=False):
             known = self.catalogue.known.get(row)
             if known is not None:
                 total += weight

@@ -74,7 +74,7 @@ def asked(body: Rank, *, now: float) -> Request:
         session=body.session,
         n=body.n,
         context=context,
-        candidates=None if body.candidates is None else tuple(map(_candidate, body.candidates)),
+        candidates=None if body.candidates is None else _candidates(body.candidates),
         exclude=body.exclude,
         filter=None if body.filter is None else Filter(body.filter.tags),
         shown=body.shown,
@@ -100,8 +100,8 @@ def _shown(pick: Pick) -> Shown:
     return Shown(pick.item, pick.position, pick.propensity, pick.score, sources, pick.reason)
 
 
-def _candidate(candidate: str | Candidate) -> str | Inline:
-    return candidate if isinstance(candidate, str) else Inline(candidate.item, candidate.features)
+def _candidates(named: tuple[str | Candidate, ...]) -> tuple[str | Inline, ...]:
+    return tuple([one if isinstance(one, str) else Inline(one.item, one.features) for one in named])
 
 
 def _check_text(name: str, value: Quality) -> None:

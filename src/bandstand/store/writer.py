@@ -25,7 +25,9 @@ class _Waiter(NamedTuple):
 class Writer:
     """Appends to `log` for one event loop.
 
-    What arrives while a commit is under way goes into the next one, up to `batch` drafts. At most `queue` drafts wait;
+    What arrives in one turn of the loop goes into one commit, but for a busy turn, whose first `eager` drafts are
+    committed while the others are still being made; what arrives while a commit is under way goes into the next one, up
+    to `batch` drafts. At most `queue` drafts wait;
     past that an append is refused with BusyError. `on_commit` is given each commit's new entries, in the loop's thread
     and in the log's order, before the tasks that wait for them go on.
     """
@@ -37,11 +39,14 @@ class Writer:
         on_commit: Callable[[list[Entry]], object] | None = None,
         queue: int = 4096,
         batch: int = 512,
+        eager: int = 8,
     ) -> None:
         self._log = log
         self._on_commit = on_commit
         self._queue = queue
         self._batch = batch
+        self._eager = eager
+        self._arriving: list[_Waiter] = []
         self._waiting: deque[_Waiter] = deque()
         self._drafts = 0
         self._closed = False
@@ -66,13 +71,23 @@ class Writer:
                 raise BusyError(
                     f"write queue: {self._drafts} of at most {self._queue} drafts wait; try again in a second"
                 )
-            self._waiting.append(waiter)
             self._drafts += len(drafts)
-            self._changed.notify()
+        self._arriving.append(waiter)
+        if len(self._arriving) == 1:
+            waiter.answer.get_loop().call_soon(self._hand_over)
+        elif len(self._arriving) >= self._eager:
+            self._hand_over()
         return await waiter.answer
+
+    def _hand_over(self) -> None:
+        with self._changed:
+            self._waiting += self._arriving
+            self._changed.notify()
+        self._arriving.clear()
 
     async def close(self) -> None:
         """Take nothing more, write what waits, and answer it."""
+        self._hand_over()
         with self._changed:
             self._closed = True
             self._changed.notify()
