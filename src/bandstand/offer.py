@@ -1,5 +1,6 @@
 """The candidates that a strategy orders for a request: proposed by its generators, or named by the app."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -7,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.ask import Asked, Given
-from bandstand.candidates import Ask, Mask, Rows
-from bandstand.candidates.blend import Candidates, blend, source_matrix, source_names, sources
+from bandstand.candidates import NOBODY, Ask, Mask, Rows
+from bandstand.candidates.blend import NOT_PROPOSED, Candidates, blend, source_matrix, source_names, sources
 from bandstand.candidates.content import Content
 from bandstand.candidates.reasons import reason
 from bandstand.events import Inline, Pick, Source
 from bandstand.features import Indices, Values, hashed, item_features
+from bandstand.policy import Scores
 from bandstand.policy.linear import Offered
+from bandstand.slate import Drawn
 from bandstand.state import History, State
 from bandstand.strategy import Strategy
 
@@ -27,13 +30,14 @@ _RANKED = reason(GIVEN, str)
 class Offer(NamedTuple):
     """Candidates in order: catalogue rows, with what each generator said of them, then the app's own items.
 
-    `fallback` where no generator of the strategy had anything to say.
+    `fallback` where no generator of the strategy had anything to say; `ask` is what they were asked, if they were.
     """
 
     items: list[str]
     candidates: Candidates
     inline: list[Inline]
     fallback: bool
+    ask: Ask | None = None
 
 
 def offer(state: State, asked: Asked, strategy: Strategy) -> Offer:
@@ -49,14 +53,39 @@ def offered(state: State, offer: Offer) -> Offered:
     return Offered(*_features(state, offer), _source_places(named), sources)
 
 
-def picked(state: State, offer: Offer, index: int, *, position: int, propensity: float, score: float) -> Pick:
-    """One chosen candidate, with the evidence that a learner needs and the reason that a person reads."""
+def picked(
+    state: State, offer: Offer, drawn: Sequence[Drawn], *, scores: Scores, first_position: int
+) -> tuple[Pick, ...]:
+    """The chosen candidates, with the evidence that a learner needs and the reasons that people read."""
+    brought = _brought(state, offer, [index for index, _ in drawn])
+    return tuple(
+        _pick(state, offer, index, brought[slot], position=position, propensity=propensity, score=float(scores[index]))
+        for slot, (position, (index, propensity)) in enumerate(enumerate(drawn, start=first_position))
+    )
+
+
+def _brought(state: State, offer: Offer, chosen: Sequence[int]) -> list[list[int]]:
+    """For each of these candidates and each generator, the row of the history that brought it there, or NOBODY."""
+    names = offer.candidates.names
+    brought = np.full((len(chosen), len(names)), NOBODY)
+    if offer.ask is not None:
+        rows, ranks = offer.candidates.rows[chosen], offer.candidates.ranks[chosen]
+        for column, name in enumerate(names):
+            proposed = ranks[:, column] != NOT_PROPOSED
+            brought[proposed, column] = state.generators[name].brought(offer.ask, rows[proposed])
+    found: list[list[int]] = brought.tolist()
+    return found
+
+
+def _pick(
+    state: State, offer: Offer, index: int, brought: Sequence[int], *, position: int, propensity: float, score: float
+) -> Pick:
     first_inline = len(offer.candidates.rows)
     if index >= first_inline:
         own = offer.inline[index - first_inline]
         return Pick(own.item, position, propensity, score, reason=_RANKED, features=own.features)
     row = int(offer.candidates.rows[index])
-    said = sources(offer.candidates, index, state.catalogue.ids) if offer.candidates.names else ()
+    said = sources(offer.candidates, index, brought, state.catalogue.ids) if brought else ()
     return Pick(
         offer.items[index],
         position,
@@ -80,14 +109,12 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
     if fallback:
         said, weights = [(FALLBACK, state.generators[FALLBACK].propose(ask))], [1.0]
     candidates = blend(said, limit=strategy.candidates, weights=weights)
-    return Offer([state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback)
+    return Offer([state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback, ask)
 
 
 def _given(given: Given) -> Offer:
     shape = (len(given.rows), 0)
-    unsaid = Candidates(
-        given.rows, np.zeros(shape, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.int64), ()
-    )
+    unsaid = Candidates(given.rows, np.zeros(shape, np.float32), np.zeros(shape, np.int32), ())
     return Offer([*given.items, *(own.item for own in given.inline)], unsaid, given.inline, False)
 
 

@@ -94,11 +94,8 @@ def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
         first_position=first,
         learned=learned,
     )
-    picks = (
-        picked(model.state, candidates, index, position=at, propensity=propensity, score=float(scores[index]))
-        for at, (index, propensity) in enumerate(drawn, start=first)
-    )
-    return Slate(tuple(picks), candidates.fallback, None)
+    picks = picked(model.state, candidates, drawn, scores=scores, first_position=first)
+    return Slate(picks, candidates.fallback, None)
 
 
 def slate_propensities(model: Model, asked: Asked, recipe: Recipe, items: Sequence[str]) -> npt.NDArray[np.float64]:

@@ -11,9 +11,9 @@ from bandstand.features import source_features
 IDS = [f"item{row}" for row in range(1000)]
 
 
-def said(*rows: int, scores: list[float] | None = None, because: int = NOBODY) -> Proposals:
+def said(*rows: int, scores: list[float] | None = None) -> Proposals:
     falling = scores or [float(len(rows) - at) for at in range(len(rows))]
-    return Proposals(np.array(rows, np.int64), np.array(falling), np.full(len(rows), because))
+    return Proposals(np.array(rows, np.int64), np.array(falling))
 
 
 def test_two_voices_outweigh_one() -> None:
@@ -28,13 +28,12 @@ def test_weights_settle_whose_word_counts_more() -> None:
 
 
 def test_each_candidate_keeps_what_every_generator_said_of_it() -> None:
-    blended = blend([("a", said(5, 6, scores=[8.0, 2.0], because=1)), ("b", said(6, scores=[0.5]))], limit=10)
+    blended = blend([("a", said(5, 6, scores=[8.0, 2.0])), ("b", said(6, scores=[0.5]))], limit=10)
     assert blended.names == ("a", "b")
     assert blended.rows.tolist() == [6, 5]
     assert blended.scores.tolist() == [[0.25, 1.0], [1.0, 0.0]]
     assert blended.ranks.tolist() == [[1, 0], [0, NOT_PROPOSED]]
-    assert blended.because.tolist() == [[1, NOBODY], [1, NOBODY]]
-    assert (blended.scores.dtype, blended.ranks.dtype, blended.because.dtype) == (np.float32, np.int32, np.int64)
+    assert (blended.scores.dtype, blended.ranks.dtype) == (np.float32, np.int32)
 
 
 def test_no_generator_is_crowded_out() -> None:
@@ -79,15 +78,15 @@ def test_scores_that_are_all_zero_stay_zero() -> None:
 
 
 def test_sources_come_highest_rank_first() -> None:
-    blended = blend([("a", said(5, 6, scores=[8.0, 2.0], because=1)), ("b", said(6, scores=[0.5]))], limit=10)
-    assert sources(blended, 0, IDS) == (Source("b", 1.0, 0), Source("a", 0.25, 1, "item1"))
-    assert sources(blended, 1, IDS) == (Source("a", 1.0, 0, "item1"),)
+    blended = blend([("a", said(5, 6, scores=[8.0, 2.0])), ("b", said(6, scores=[0.5]))], limit=10)
+    assert sources(blended, 0, [1, NOBODY], IDS) == (Source("b", 1.0, 0), Source("a", 0.25, 1, "item1"))
+    assert sources(blended, 1, [1, NOBODY], IDS) == (Source("a", 1.0, 0, "item1"),)
 
 
 def a_wide_blend() -> Candidates:
     proposals = [
-        ("collaborative", said(*range(0, 60), scores=(1 / np.arange(3, 63)).tolist(), because=999)),
-        ("content", said(*range(40, 120, 2), scores=np.linspace(0.9, 0.1, 40).tolist(), because=998)),
+        ("collaborative", said(*range(0, 60), scores=(1 / np.arange(3, 63)).tolist())),
+        ("content", said(*range(40, 120, 2), scores=np.linspace(0.9, 0.1, 40).tolist())),
         ("trending", said()),
         ("popular", said(*range(200, 30, -3))),
     ]
@@ -99,7 +98,7 @@ def test_the_matrix_holds_the_features_that_a_learner_is_given() -> None:
     matrix, names = source_matrix(blended), source_names(blended.names)
     assert (matrix.dtype, matrix.shape) == (np.float32, (100, len(names)))
     for i in range(len(blended.rows)):
-        learned = source_features(sources(blended, i, IDS))
+        learned = source_features(sources(blended, i, [999, 998, NOBODY, NOBODY], IDS))
         served = dict(zip(names, matrix[i].tolist(), strict=True))
         # Equal to the bit: what is learned from must be what was served.
         assert {name: value for name, value in served.items() if value != 0} == {

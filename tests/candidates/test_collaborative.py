@@ -52,9 +52,10 @@ def test_an_item_everybody_touches_is_worth_less_than_a_close_companion() -> Non
 
 def test_the_history_is_not_proposed_and_the_strongest_part_of_it_is_the_reason() -> None:
     generator = told([A, C], [A, C], [B, C], [A, B], [B, D])
-    proposals = generator.propose(an_ask([A, B]))
-    assert proposals.rows.tolist() == [C, D]
-    assert proposals.because.tolist() == [A, B]
+    ask = an_ask([A, B])
+    rows = generator.propose(ask).rows
+    assert rows.tolist() == [C, D]
+    assert generator.brought(ask, rows).tolist() == [A, B]
 
 
 def test_older_history_counts_less() -> None:
@@ -87,12 +88,14 @@ def test_it_equals_the_shrunk_cosine_of_the_matrix_of_people_by_items() -> None:
     expected = np.array(weights) @ similarity[history]
     expected[history] = 0
 
-    proposals = told(*histories).propose(an_ask(history, weights=weights, rows=items, limit=items))
+    generator, ask = told(*histories), an_ask(history, weights=weights, rows=items, limit=items)
+    proposals = generator.propose(ask)
     assert sorted(proposals.rows.tolist()) == np.flatnonzero(expected).tolist()
     assert proposals.scores == pytest.approx(expected[proposals.rows], rel=1e-12)
     strongest = (np.array(weights)[:, None] * similarity[history])[:, proposals.rows].max(axis=0)
-    by = [history.index(row) for row in proposals.because.tolist()]
-    said = np.array(weights)[by] * similarity[proposals.because, proposals.rows]
+    because = generator.brought(ask, proposals.rows)
+    by = [history.index(row) for row in because.tolist()]
+    said = np.array(weights)[by] * similarity[because, proposals.rows]
     assert said == pytest.approx(strongest, rel=1e-12)
 
 

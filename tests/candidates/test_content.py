@@ -69,8 +69,9 @@ def test_categories_bring_items_together_without_any_text() -> None:
 
 def test_the_most_similar_part_of_the_history_is_the_reason() -> None:
     generator = of("leather backpack", "desk lamp", "leather purse", "floor lamp")
-    proposals = generator.propose(an_ask([0, 1]))
-    assert dict(zip(proposals.rows.tolist(), proposals.because.tolist(), strict=True)) == {2: 0, 3: 1}
+    ask = an_ask([0, 1])
+    rows = generator.propose(ask).rows
+    assert dict(zip(rows.tolist(), generator.brought(ask, rows).tolist(), strict=True)) == {2: 0, 3: 1}
 
 
 def test_an_item_that_changes_its_text_changes_its_company() -> None:
@@ -164,8 +165,9 @@ def test_real_products_find_their_own_kind_without_being_told_the_kind(shop: Sho
 
 def test_two_tastes_both_get_a_share(shop: Shop) -> None:
     backpack, guitar = shop.styles.index("backpack"), shop.styles.index("strings")
-    proposals = shop.generator.propose(an_ask([backpack, guitar], rows=len(shop.styles), limit=40))
-    assert {shop.styles[row] for row in proposals.rows} >= {"backpack", "strings"}
-    for row, because in zip(proposals.rows.tolist(), proposals.because.tolist(), strict=True):
+    ask = an_ask([backpack, guitar], rows=len(shop.styles), limit=40)
+    rows = shop.generator.propose(ask).rows
+    assert {shop.styles[row] for row in rows} >= {"backpack", "strings"}
+    for row, because in zip(rows.tolist(), shop.generator.brought(ask, rows).tolist(), strict=True):
         if shop.styles[row] in ("backpack", "strings"):
             assert shop.styles[because] == shop.styles[row]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bandstand.candidates import NOBODY, Ask, Touch
-from bandstand.candidates.trending import Heat, Popular, Trending
+from bandstand.candidates.heat import Heat
+from bandstand.candidates.trending import Popular, Trending
 
 START = 1_760_000_000.0
 HOUR = 3600.0
@@ -92,7 +93,7 @@ def test_the_latest_trend_comes_first() -> None:
     # With q = 2^(−1/12) for half an hour: q + q² + … + q¹⁰, and the same 5 hours older.
     latest = sum(2 ** (-n / 12) for n in range(1, 11))
     assert proposals.scores.tolist() == pytest.approx([latest, latest * 2 ** (-5 / 6)], rel=1e-12)
-    assert proposals.because.tolist() == [NOBODY, NOBODY]
+    assert generator.brought(an_ask(), proposals.rows).tolist() == [NOBODY, NOBODY]
 
 
 def test_one_keen_visitor_is_no_trend_but_makes_a_favourite() -> None:

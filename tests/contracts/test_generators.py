@@ -65,15 +65,14 @@ def an_ask(history: list[int], *, allowed: np.ndarray | None = None, limit: int 
 
 
 def assert_well_formed(proposals: Proposals, ask: Ask) -> None:
-    rows, scores, because = proposals
-    assert (rows.dtype, scores.dtype, because.dtype) == (np.int64, np.float64, np.int64)
-    assert len(rows) == len(scores) == len(because) <= ask.limit
+    rows, scores = proposals
+    assert (rows.dtype, scores.dtype) == (np.int64, np.float64)
+    assert len(rows) == len(scores) <= ask.limit
     assert len(set(rows.tolist())) == len(rows)
     assert ask.allowed[rows].all()
     assert np.isfinite(scores).all()
     assert (scores >= 0).all()
     assert (np.diff(scores) <= 0).all()
-    assert set(because.tolist()) <= {NOBODY, *ask.history.tolist()}
 
 
 def equal(a: Proposals, b: Proposals) -> bool:
@@ -94,6 +93,31 @@ def test_it_proposes_only_allowed_rows_once_each_best_first_and_at_most_the_limi
         allowed = np.arange(ITEMS) % nth == 0
         ask = an_ask(history, allowed=allowed, limit=limit)
         assert_well_formed(generator.propose(ask), ask)
+
+
+def test_what_brought_an_item_is_in_the_history_and_the_same_whatever_else_is_shown(generator: Generator) -> None:
+    tell(generator, a_story("brought"))
+    before = pack(generator)
+    for history in ([], [3], [7, 1, 0, 19, 42, 59]):
+        ask = an_ask(history)
+        rows = generator.propose(ask).rows
+        brought = generator.brought(ask, rows)
+        assert brought.dtype == np.int64
+        assert set(brought.tolist()) <= {NOBODY, *history}
+        assert [generator.brought(ask, rows[[at]])[0] for at in range(len(rows))] == brought.tolist()
+        assert generator.brought(ask, rows[:0]).tolist() == []
+    assert pack(generator) == before
+
+
+def test_it_answers_the_same_whether_it_was_asked_before_or_not(generator: Generator) -> None:
+    story = list(a_story("asked"))
+    unasked = type(generator)()
+    for at in range(0, len(story), 10):
+        tell(generator, story[at : at + 10])
+        tell(unasked, story[at : at + 10])
+        generator.propose(an_ask([3], limit=5))
+    assert pack(generator) == pack(unasked)
+    assert equal(generator.propose(an_ask([3, 5])), unasked.propose(an_ask([3, 5])))
 
 
 def test_it_proposes_something_once_much_has_happened(generator: Generator) -> None:

@@ -13,7 +13,7 @@ Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-NOBODY = -1  # in `because`: no single item brought this candidate
+NOBODY = -1  # no single item of the history brought this candidate
 
 
 class Ask(NamedTuple):
@@ -33,12 +33,10 @@ class Ask(NamedTuple):
 
 
 class Proposals(NamedTuple):
-    """Rows, best first, without repeats; their scores, falling, finite and above or at 0; and for each the
-    row of the history that brought it, or NOBODY."""
+    """Rows, best first, without repeats, and their scores, falling, finite and above or at 0."""
 
     rows: Rows
     scores: Scores
-    because: Rows
 
 
 class Touch(NamedTuple):
@@ -53,9 +51,9 @@ class Touch(NamedTuple):
 class Generator(Protocol):
     """Proposes items.
 
-    Everything it knows comes from `put`, `removed` and `touched`, called in log order; `propose` changes
-    nothing and is a function of that and of the question. Its state is a msgspec.Struct of plain data and
-    NumPy arrays, so that it can be written down and read back.
+    Everything it knows comes from `put`, `removed` and `touched`, called in log order; `propose` and `brought`
+    change nothing and are functions of that and of the question. Its state is a msgspec.Struct of plain data and
+    NumPy arrays, so that it can be written down and read back; what follows from these alone may be kept beside them.
     """
 
     name: ClassVar[str]
@@ -72,21 +70,20 @@ class Generator(Protocol):
         """At most `ask.limit` allowed rows; fewer, or none, where it has nothing to say."""
         ...
 
+    def brought(self, ask: Ask, rows: Rows) -> Rows:
+        """For each of these rows, which it proposed when asked this, the row of the history that brought it, or
+        NOBODY: asked for the few that are shown, to say why."""
+        ...
+
 
 def best(scores: Scores, allowed: Mask, limit: int) -> Rows:
     """The allowed rows with the highest scores above 0, best first; ties go to the lower row."""
     if native is not None:
         rows = np.empty(min(limit, len(scores)), np.int64)
         return rows[: native.best(scores, allowed, rows)]
-    masked = np.where(allowed, scores, 0.0)
-    found = int(np.count_nonzero(masked > 0))
-    keep = min(limit, found)
-    if keep == 0:
-        return np.zeros(0, np.int64)
-    if keep < len(masked):
-        edge = np.partition(masked, len(masked) - keep)[len(masked) - keep]
-        rows = np.flatnonzero(masked >= edge)
-    else:
-        rows = np.arange(len(masked))
-    order = np.lexsort((rows, -masked[rows]))[:keep]
-    return rows[order].astype(np.int64)
+    rows = np.flatnonzero((scores > 0) & allowed)  # few, often: a partition of many zeros takes very long
+    found = scores[rows]
+    if 0 < limit < len(rows):
+        above = found >= np.partition(found, len(found) - limit)[len(found) - limit]
+        rows, found = rows[above], found[above]
+    return rows[np.argsort(-found, kind="stable")[:limit]]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from bandstand.candidates import Ask, Proposals, Rows, Scores, Touch, best
+from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch, best
 from bandstand.candidates.growing import grown
 from bandstand.events import ItemPut
 from bandstand.features import named
@@ -104,17 +104,21 @@ class Content(msgspec.Struct):
         """Behaviour is of no matter here."""
 
     def propose(self, ask: Ask) -> Proposals:
+        history, liked = self._liked(ask)
         size = len(ask.allowed)
         document = grown(self.document, size)[:size]
-        known = document[ask.history] > 0
-        history, liked = ask.history[known], self._vectors(document[ask.history[known]] - 1)
-        shares = (ask.weights[known] / ask.weights[known].sum()).astype(np.float32)
-        liked = liked._replace(weights=liked.weights * np.repeat(shares, liked.lengths))
         scores: Scores = np.concatenate((np.zeros(1), self._likeness(liked)), dtype=np.float64)[document]
         scores[history] = 0
         rows = best(scores, ask.allowed, ask.limit)
-        because = history[_nearest(self._vectors(document[rows] - 1), liked)] if len(rows) else rows
-        return Proposals(rows, scores[rows], because)
+        return Proposals(rows, scores[rows])
+
+    def brought(self, ask: Ask, rows: Rows) -> Rows:
+        """The row of the history that is most like each."""
+        history, liked = self._liked(ask)
+        if not len(history) or not len(rows):
+            return np.full(len(rows), NOBODY)
+        nearest: Rows = history[_nearest(self._vectors(self.document[rows] - 1), liked)]
+        return nearest
 
     def shared_terms(self, a: int, b: int, most: int = 3) -> list[str]:
         """The words, not labels or numbers, that make the items in rows `a` and `b` most alike."""
@@ -129,6 +133,15 @@ class Content(msgspec.Struct):
     def _vectors(self, documents: Places) -> Vectors:
         index, lengths = _spans(self.starts, documents)
         return Vectors(self.places[index], self.weights[index], lengths)
+
+    def _liked(self, ask: Ask) -> tuple[Rows, Vectors]:
+        """The rows of the history that have words, and their vectors, weighted by their shares of it."""
+        known = ask.history < len(self.document)
+        known[known] = self.document[ask.history[known]] > 0
+        history, weights = ask.history[known], ask.weights[known]
+        liked = self._vectors(self.document[history] - 1)
+        shares = (weights / weights.sum()).astype(np.float32)
+        return history, liked._replace(weights=liked.weights * np.repeat(shares, liked.lengths))
 
     def _likeness(self, liked: Vectors) -> Floats:
         """float32[documents]: the similarity of each document to the sum of these vectors."""

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.candidates import NOBODY, Ask, Proposals, Scores, Touch, best
+from bandstand.candidates import NOBODY, Ask, Mask, Proposals, Rows, Scores, Touch, best
 from bandstand.chance import bits
 from bandstand.events import ItemPut
 
@@ -14,7 +14,9 @@ from bandstand.events import ItemPut
 class Discovery(msgspec.Struct):
     """A uniform sample, without replacement, of the allowed rows outside the history, keyed by the decision.
 
-    Each row has its own uniform number, whatever else is allowed; the highest win, and are the scores.
+    Row numbers are drawn until there are enough different ones that may be proposed: whatever else is allowed, the
+    others stay as they were. Where that would take as many draws as a quarter of all rows, or did not give enough,
+    each row is given a number of its own, and the highest win. All scores are 1: none was drawn for its merits.
     """
 
     name: ClassVar[str] = "discovery"
@@ -31,9 +33,24 @@ class Discovery(msgspec.Struct):
     def propose(self, ask: Ask) -> Proposals:
         unseen = ask.allowed.copy()
         unseen[ask.history] = False
-        scores = _uniforms(bits(ask.decision, self.name), len(unseen))
-        rows = best(scores, unseen, ask.limit)
-        return Proposals(rows, scores[rows], np.full(len(rows), NOBODY))
+        rows = _drawn(bits(ask.decision, self.name), unseen, ask.limit)
+        if rows is None:
+            rows = best(_uniforms(bits(ask.decision, self.name, "each"), len(unseen)), unseen, ask.limit)
+        return Proposals(rows, np.ones(len(rows)))
+
+    def brought(self, ask: Ask, rows: Rows) -> Rows:
+        return np.full(len(rows), NOBODY)
+
+
+def _drawn(seed: int, unseen: Mask, limit: int) -> Rows | None:
+    """The first `limit` different rows that are unseen, of some drawn with replacement; None where they are too few."""
+    draws = 3 * limit * len(unseen) // max(2 * int(np.count_nonzero(unseen)), 1)
+    if 4 * draws > len(unseen):
+        return None
+    # Below 1, and evenly spread but for less than rows / 2^53.
+    rows = ((1.0 - _uniforms(seed, draws)) * len(unseen)).astype(np.int64)
+    different = list(dict.fromkeys(rows[unseen[rows]].tolist()))
+    return np.array(different[:limit], np.int64) if len(different) >= limit else None
 
 
 def _uniforms(seed: int, n: int) -> Scores:

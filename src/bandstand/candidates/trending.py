@@ -1,56 +1,18 @@
-"""Heat: what many touched lately, by touches that count less as they age."""
+"""What many touched: lately, and over months."""
 
-import math
 from typing import ClassVar
 
 import msgspec
 import numpy as np
 
-from bandstand.candidates import NOBODY, Ask, Mask, Proposals, Rows, Scores, Touch, best
-from bandstand.candidates.growing import grown
+from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch
+from bandstand.candidates.heat import Heat
 from bandstand.events import ItemPut
 
-# The landmark moves when a new touch would weigh 2^this; doubles end at 2^1024.
-MOST_HALF_LIVES = 256
 # Three clicks are no trend: it takes four in quick succession.
 LEAST_TREND = 3.5
 # Above 0, so that an item which nobody touched is proposed too.
 PRIOR_HEAT = 0.01
-
-
-class Heat(msgspec.Struct):
-    """Forward decay: a touch at t weighs 2^((t − L) / h) for ever, L being a landmark; the sum is divided by
-    2^((now − L) / h) when somebody asks (Cormode, Shkapenyuk, Srivastava and Xu 2009).
-
-    So touches may come in any order, each counting by its own age, and nothing is decayed as time goes by.
-    """
-
-    half_life_s: float
-    landmark: float = 0.0
-    newest: float = 0.0
-    weights: Scores = msgspec.field(default_factory=lambda: np.zeros(0))
-
-    def add(self, row: int, at: float) -> None:
-        half_lives = (at - self.landmark) / self.half_life_s
-        if half_lives > MOST_HALF_LIVES:
-            steps = math.floor(half_lives)  # whole ones, so that no weight is rounded
-            self.weights = np.ldexp(self.weights, -steps)
-            self.landmark += steps * self.half_life_s
-        self.weights = grown(self.weights, row + 1)
-        self.weights[row] += 2.0 ** ((at - self.landmark) / self.half_life_s)
-        self.newest = max(self.newest, at)
-
-    def of(self, rows: Rows, now: float) -> Scores:
-        """Each row's heat in touches: one made now counts 1, one a half-life ago ½.
-
-        Asked about a time before the newest touch, it answers for that touch's time.
-        """
-        heat = np.zeros(len(rows))
-        known = rows < len(self.weights)
-        heat[known] = self.weights[rows[known]]
-        age: float = (max(now, self.newest) - self.landmark) / self.half_life_s
-        decayed: Scores = heat * 2.0**-age
-        return decayed
 
 
 class Trending(msgspec.Struct):
@@ -79,8 +41,13 @@ class Trending(msgspec.Struct):
         return self.kept.of(rows, now)
 
     def propose(self, ask: Ask) -> Proposals:
-        heat = self.heat(np.arange(len(ask.allowed)), ask.now)
-        return _hottest(heat, ask.allowed & (heat >= LEAST_TREND), ask.limit)
+        rows = self.kept.hottest(ask.allowed, ask.limit)
+        heat = self.heat(rows, ask.now)
+        trends = heat >= LEAST_TREND
+        return Proposals(rows[trends], heat[trends])
+
+    def brought(self, ask: Ask, rows: Rows) -> Rows:
+        return np.full(len(rows), NOBODY)
 
 
 class Popular(msgspec.Struct):
@@ -109,10 +76,10 @@ class Popular(msgspec.Struct):
         return self.kept.of(rows, now)
 
     def propose(self, ask: Ask) -> Proposals:
-        heat = self.heat(np.arange(len(ask.allowed)), ask.now)
-        return _hottest(heat + PRIOR_HEAT, ask.allowed, ask.limit)
+        rows = self.kept.hottest(ask.allowed, ask.limit)
+        if len(rows) < ask.limit:
+            rows = np.concatenate((rows, self.kept.coldest(ask.allowed, ask.limit - len(rows))))
+        return Proposals(rows, self.heat(rows, ask.now) + PRIOR_HEAT)
 
-
-def _hottest(heat: Scores, allowed: Mask, limit: int) -> Proposals:
-    rows = best(heat, allowed, limit)
-    return Proposals(rows, heat[rows], np.full(len(rows), NOBODY))
+    def brought(self, ask: Ask, rows: Rows) -> Rows:
+        return np.full(len(rows), NOBODY)
