@@ -7,6 +7,7 @@
 #define Py_LIMITED_API 0x030b0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,10 +309,80 @@ native_best(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given
     return finished(&all, all.failed ? NULL : PyLong_FromSsize_t(found));
 }
 
+/* met(neighbours, together, lengths, row, before): one more meeting of `row` with each of `before`, on both sides */
+static PyObject *
+native_met(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 5)
+        return needs(given, 5);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t entries, rows, others;
+    int32_t *neighbours = contiguous(&all, args[0], 4, 1, &entries);
+    int32_t *together = contiguous(&all, args[1], 4, 1, NULL);
+    int32_t *lengths = contiguous(&all, args[2], 4, 1, NULL);
+    int64_t row = PyLong_AsLongLong(args[3]);
+    const int64_t *before = contiguous(&all, args[4], 8, 0, &others);
+    if (PyErr_Occurred())
+        all.failed = 1;
+    if (all.failed)
+        return finished(&all, NULL);
+    rows = all.held[0].shape[0];
+    Py_ssize_t width = rows ? entries / rows : 0;
+    for (Py_ssize_t meeting = 0; meeting < 2 * others; meeting++) {
+        int64_t here = meeting < others ? row : before[meeting - others];
+        int64_t there = meeting < others ? before[meeting] : row;
+        int32_t *who = neighbours + here * width, *often = together + here * width;
+        Py_ssize_t at = 0, length = lengths[here];
+        while (at < length && who[at] != there)
+            at++;
+        if (at == length) {
+            who[at] = (int32_t)there;
+            lengths[here]++;
+        }
+        often[at]++;
+    }
+    return finished(&all, Py_NewRef(Py_None));
+}
+
+/* heard(neighbours, together, lengths, people, history, weights, shrink, scores): add up what each row of the history
+   says for its neighbours */
+static PyObject *
+native_heard(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 8)
+        return needs(given, 8);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t entries, rows, n, size;
+    const int32_t *neighbours = contiguous(&all, args[0], 4, 0, &entries);
+    const int32_t *together = contiguous(&all, args[1], 4, 0, NULL);
+    const int32_t *lengths = contiguous(&all, args[2], 4, 0, NULL);
+    const int32_t *people = contiguous(&all, args[3], 4, 0, NULL);
+    const int64_t *history = contiguous(&all, args[4], 8, 0, &n);
+    const double *weights = contiguous(&all, args[5], 8, 0, NULL);
+    double shrink = PyFloat_AsDouble(args[6]);
+    double *scores = contiguous(&all, args[7], 8, 1, &size);
+    if (PyErr_Occurred())
+        all.failed = 1;
+    if (all.failed)
+        return finished(&all, NULL);
+    rows = all.held[0].shape[0];
+    Py_ssize_t width = rows ? entries / rows : 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const int32_t *who = neighbours + history[i] * width, *often = together + history[i] * width;
+        double root = sqrt((double)people[history[i]]);
+        for (Py_ssize_t at = 0; at < lengths[history[i]]; at++)
+            if (who[at] < size)
+                scores[who[at]] += weights[i] * ((double)often[at] / (root * sqrt((double)people[who[at]]) + shrink));
+    }
+    return finished(&all, Py_NewRef(Py_None));
+}
+
 static PyMethodDef methods[] = {
     {"scores", (PyCFunction)(void (*)(void))native_scores, METH_FASTCALL, NULL},
     {"greedy", (PyCFunction)(void (*)(void))native_greedy, METH_FASTCALL, NULL},
     {"best", (PyCFunction)(void (*)(void))native_best, METH_FASTCALL, NULL},
+    {"met", (PyCFunction)(void (*)(void))native_met, METH_FASTCALL, NULL},
+    {"heard", (PyCFunction)(void (*)(void))native_heard, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -57,7 +57,14 @@ def unnamed(features: Mapping[str, float]) -> dict[str, float]:
 
 def text(namespace: str, features: Mapping[str, float]) -> str:
     """The features as Vowpal Wabbit reads them, in hashed form: no name of the caller's ever reaches its parser."""
-    return f"|{namespace} " + " ".join(f"{feature_hash(name)}:{value:.9g}" for name, value in features.items())
+    entries = [_is(name) if value == 1 else f"{feature_hash(name)}:{value:.9g}" for name, value in features.items()]
+    return f"|{namespace} " + " ".join(entries)
+
+
+@lru_cache(maxsize=65536)
+def _is(name: str) -> str:
+    """A feature of value 1, as most are, in that form."""
+    return f"{feature_hash(name)}:1"
 
 
 def named(features: Features) -> dict[str, float]:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandstand import candidates, slate
-from bandstand.candidates import best
+from bandstand.candidates import Ask, Proposals, Touch, best, collaborative
+from bandstand.candidates.collaborative import Collaborative
 from bandstand.native import native
 from bandstand.policy import linear
 from bandstand.policy.explore import EpsilonGreedy
@@ -80,3 +81,24 @@ def test_best_rows(seed: int, n: int, limit: int, share: float) -> None:
     allowed = chance.random(n) < share
     with_numpy = without_native(candidates, lambda: best(scores, allowed, limit))
     np.testing.assert_array_equal(best(scores, allowed, limit), with_numpy)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.lists(st.integers(0, 40), max_size=30)), max_size=60), seeds)
+@settings(deadline=None)
+def test_item_to_item_tables_and_what_they_say(touches: list[tuple[int, list[int]]], seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    history = chance.permutation(45)[: chance.integers(0, 20)]
+    ask = Ask("d", 0.0, history, chance.random(len(history)), chance.random(50) < 0.8, 10)
+
+    def proposed() -> tuple[list[object], Proposals]:
+        generator = Collaborative()
+        for row, before in touches:
+            generator.touched(Touch(row, 0.0, before))
+        length = generator.lengths.max(initial=0)
+        tables = (generator.people, generator.lengths, generator.neighbours[:, :length], generator.together[:, :length])
+        return [table.tolist() for table in tables], generator.propose(ask)
+
+    (tables, said), (plain_tables, plainly_said) = proposed(), without_native(collaborative, proposed)
+    assert tables == plain_tables
+    np.testing.assert_array_equal(said.rows, plainly_said.rows)
+    np.testing.assert_array_equal(said.scores, plainly_said.scores)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch, best
 from bandstand.candidates.growing import grown
 from bandstand.events import ItemPut
+from bandstand.native import native
 
 # A touch is paired with this many touches before it.
 PAIRED = 20
@@ -61,10 +62,7 @@ class Collaborative(msgspec.Struct):
         self._count(touch.row, before)
 
     def propose(self, ask: Ask) -> Proposals:
-        _, neighbours, evidence = self._evidence(ask)
-        size = len(ask.allowed)
-        total: Scores = np.bincount(neighbours.ravel(), evidence.ravel(), minlength=size).astype(np.float64, copy=False)
-        scores = total[:size]
+        scores = self._scores(ask)
         scores[ask.history] = 0
         rows = best(scores, ask.allowed, ask.limit)
         return Proposals(rows, scores[rows])
@@ -82,10 +80,26 @@ class Collaborative(msgspec.Struct):
         shares[by, places[by, at]] = evidence[by, at]
         return np.where(shares.any(axis=0), history[shares.argmax(axis=0)], NOBODY)
 
+    def _scores(self, ask: Ask) -> Scores:
+        """float64[rows]: the sum of all that the history says for each row."""
+        size = len(ask.allowed)
+        if native is not None:
+            scores = np.zeros(size)
+            tables = (self.neighbours, self.together, self.lengths, self.people)
+            native.heard(*tables, *self._heard(ask), SHRINK, scores)
+            return scores
+        _, neighbours, evidence = self._evidence(ask)
+        total: Scores = np.bincount(neighbours.ravel(), evidence.ravel(), minlength=size).astype(np.float64, copy=False)
+        return total[:size]
+
+    def _heard(self, ask: Ask) -> tuple[Rows, Scores]:
+        """The rows of the history that count, and how much."""
+        known = ask.history[:HEARD] < len(self.people)
+        return ask.history[:HEARD][known], ask.weights[:HEARD][known]
+
     def _evidence(self, ask: Ask) -> tuple[Rows, npt.NDArray[np.int32], Scores]:
         """The rows of the history that count, their neighbours, and how much each of them says for each of those."""
-        heard = ask.history[:HEARD] < len(self.people)
-        history, weights = ask.history[:HEARD][heard], ask.weights[:HEARD][heard]
+        history, weights = self._heard(ask)
         return history, self.neighbours[history], weights[:, None] * self._similarities(history)
 
     def _similarities(self, rows: Rows) -> Scores:
@@ -97,6 +111,10 @@ class Collaborative(msgspec.Struct):
 
     def _count(self, row: int, before: Rows) -> None:
         """One more meeting of `row` with each of `before`, written on both sides."""
+        if native is not None:
+            self._widen(int(self.lengths[before].max(initial=self.lengths[row])) + len(before))
+            native.met(self.neighbours, self.together, self.lengths, row, before)
+            return
         here = np.concatenate((np.full_like(before, row), before))
         there = np.concatenate((before, np.full_like(before, row)))
         places = (self.neighbours[here] == there[:, None]) & (self.together[here] > 0)
