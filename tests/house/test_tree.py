@@ -10,8 +10,6 @@ LONGEST_FILE = 400
 GENERATED = re.compile(
     r"^(\.git|\.venv|build|dist|bandstand-data|__pycache__|\..*_cache|\.hypothesis|.*\.(egg-info|so))$"
 )
-    r"^(\.git|\.venv|build|dist|bandstand-data|__pycache__|\..*_cache|\.hypothesis|.*\.egg-info|.*\.so)$"
-)
 ELSEWHERE = re.compile(
     r"pypi\.(org|python)|pythonhosted\.|npmjs\.|(index-url|find-links)[ =]"  # a registry: pip knows its own
     r"|(?<![\w.$}/:-])/(home|root|Users|mnt|opt|work)/\w"  # a place on somebody's machine
