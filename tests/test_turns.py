@@ -40,14 +40,11 @@ def test_turns_are_taken_in_order_and_the_loop_does_everything_else_between_two_
 
 def test_who_finds_the_line_full_is_refused_and_there_is_room_again_when_it_has_moved() -> None:
     async def act() -> None:
-        turns = Turns(3)
-        taken = await asyncio.gather(*(turns.take() for _ in range(6)), return_exceptions=True)
-        assert taken[:4] == [None] * 4  # one at once, and three from the line
-        assert [str(error) for error in taken[4:]] == [
-            "server: 3 of at most 3 requests wait; try again in a second",
-        ] * 2
-        assert all(isinstance(error, BusyError) for error in taken[4:])
-        assert not turns.full
+        turns = Turns(3, at_once=4)
+        taken = await asyncio.gather(*(turns.take() for _ in range(9)), return_exceptions=True)
+        assert taken[:7] == [None] * 7  # four at once, and three from the line
+        assert [type(error) for error in taken[7:]] == [BusyError] * 2
+        assert str(taken[8]) == "server: 3 requests wait, the most that may; try again in a second"
         await turns.take()
 
     asyncio.run(act())
@@ -58,7 +55,7 @@ def test_who_leaves_the_line_does_not_hold_it_up(rounds: int) -> None:
     """Cancelled before its turn, when it has come, and after it."""
 
     async def act() -> None:
-        turns = Turns(3)
+        turns = Turns(3, at_once=1)
         _, first, *others = [asyncio.ensure_future(turns.take()) for _ in range(4)]
         for _ in range(rounds):
             await asyncio.sleep(0)
@@ -67,5 +64,18 @@ def test_who_leaves_the_line_does_not_hold_it_up(rounds: int) -> None:
             await asyncio.gather(*others)
             await turns.take()
         assert turns.waiting == 0
+
+    asyncio.run(act())
+
+
+def test_as_many_may_come_in_a_round_as_there_is_room_for_and_who_is_slow_holds_no_place() -> None:
+    async def act() -> None:
+        turns = Turns(3)
+        for _ in range(2):
+            for _ in range(3):
+                turns.come()
+            with pytest.raises(BusyError):
+                turns.come()
+            await asyncio.sleep(0)
 
     asyncio.run(act())

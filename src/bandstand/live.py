@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bandstand.chance import token
 from bandstand.engine import Engine, same_request
 from bandstand.erasure import erase
-from bandstand.errors import ConflictError
+from bandstand.errors import BusyError, ConflictError
 from bandstand.events import AnyFact, Decided, Draft, Request
 from bandstand.follow import newest_weights
 from bandstand.store import Appended, Snapshots
@@ -55,10 +55,15 @@ class Live:
         """How many facts wait for the disk."""
         return self._writer.waiting
 
-    @property
-    def full(self) -> bool:
-        """Whether a request for a decision must be refused: too many wait for their turn, or for the disk."""
-        return self._turns.full or self._writer.waiting >= self._most_waiting
+    def come(self) -> None:
+        """Say that somebody will want a `turn` to decide; BusyError where too many wait for that or for the disk."""
+        if self.waiting >= self._most_waiting:
+            raise BusyError(f"server: {self.waiting} facts wait for the disk; try again in a second")
+        self._turns.come()
+
+    async def turn(self) -> None:
+        """Return when it is the caller's turn to decide; BusyError where too many wait for theirs."""
+        await self._turns.take()
 
     async def start(self) -> None:
         """Begin to look for new weights, and for other servers' entries."""
@@ -78,8 +83,7 @@ class Live:
 
     async def rank(self, request: Request, *, key: str | None = None) -> Decided:
         """A durable decision. The same `key` again answers the decision that it made the first time; ConflictError
-        where it comes with another request, BusyError where too many wait for their turn."""
-        await self._turns.take()
+        where it comes with another request."""
         decision = uuid.uuid4().hex if key is None else token("rank", key) + token("rank again", key)
         decided = self.engine.decide(request, decision=decision)
         (appended,) = await self.record([decided])

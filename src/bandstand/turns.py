@@ -19,35 +19,50 @@ class Turns:
         self.most = most
         self.at_once = at_once
         self._line: deque[asyncio.Future[None]] = deque()
-        self._passing = False
+        self._coming = self._gone = 0  # in this round of the loop
+        self._going_round = False
 
     @property
     def waiting(self) -> int:
         """How many stand in line."""
         return len(self._line)
 
-    @property
-    def full(self) -> bool:
-        return len(self._line) >= self.most
+    def come(self) -> None:
+        """Say that somebody will soon `take` a turn; BusyError where there is no room for as many as came in this
+        round. Who takes long to come holds no place."""
+        self._check(self._coming)
+        self._coming += 1
+        self._go_round(asyncio.get_running_loop())
 
     async def take(self) -> None:
         """Return when it is the caller's turn; BusyError where the line is full."""
         loop = asyncio.get_running_loop()
-        if not self._passing:
-            self._passing = True
-            loop.call_soon(self._pass, loop)
+        if not self._line and self._gone < self.at_once:
+            self._gone += 1
+            self._go_round(loop)
             return
-        if self.full:
-            raise BusyError(f"server: {self.waiting} of at most {self.most} requests wait; try again in a second")
+        self._check(0)
         turn = loop.create_future()
         self._line.append(turn)
         await turn
 
-    def _pass(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the next few go on, and come again in the loop's next round, whatever became of them."""
-        self._passing = bool(self._line)
-        for turn in [self._line.popleft() for _ in range(min(self.at_once, self.waiting))]:
+    def _check(self, coming: int) -> None:
+        if self.waiting + coming >= self.most:
+            raise BusyError(f"server: {self.most} requests wait, the most that may; try again in a second")
+
+    def _go_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._going_round:
+            self._going_round = True
+            loop.call_soon(self._next_round, loop)
+
+    def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the next few go on, whatever becomes of them."""
+        self._going_round = bool(self._line or self._coming or self._gone)
+        self._coming = self._gone = 0
+        while self._line and self._gone < self.at_once:
+            turn = self._line.popleft()
             if not turn.done():  # else the request was cancelled
                 turn.set_result(None)
-        if self._passing:
-            loop.call_soon(self._pass, loop)
+                self._gone += 1
+        if self._going_round:
+            loop.call_soon(self._next_round, loop)

@@ -7,7 +7,7 @@ import pytest
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from bandstand.errors import StoreError
+from bandstand.errors import BusyError, StoreError
 from bandstand.events import Draft, Interacted
 from bandstand.live import Live
 from bandstand.store.memory import MemoryLog
@@ -88,11 +88,15 @@ def test_server_far_behind_the_log_is_not_ready(client: Client, live: Live, refu
     refused(client.get("/health/ready"), 503, "not_ready")
 
 
+def full(live: Live) -> None:
+    raise BusyError("server: 64 requests wait, the most that may; try again in a second")
+
+
 def test_a_request_for_a_slate_is_refused_unread_while_too_many_wait(
     client: Client, live: Live, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decision = client.post("/v1/rank", json={"surface": "home"}).json()["decision"]
-    monkeypatch.setattr(Live, "full", True)
+    monkeypatch.setattr(Live, "come", full)
     answer = client.post("/v1/rank", content=b"not JSON")
     assert "wait" in refused(answer, 503, "busy")["message"]
     assert answer.headers["retry-after"] == "1"

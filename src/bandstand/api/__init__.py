@@ -72,7 +72,7 @@ def create_api(live: Live) -> Litestar:
     described = msgspec.json.encode(document(api.routes))
     api.register(_schema(described))
     # Litestar's own middleware does not see a request whose route is unknown.
-    api.asgi_handler = rim(api.asgi_handler, metrics.answered, lambda: live.full)
+    api.asgi_handler = rim(api.asgi_handler, metrics.answered, live)
     return api
 
 

@@ -4,23 +4,25 @@ from collections.abc import Callable
 from secrets import token_hex
 from time import perf_counter
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
 from bandstand.api.answer import Failure, answer, explained, request_id
 from bandstand.errors import BusyError
+from bandstand.live import Live
 
 Observe = Callable[[str, int, float], None]
 _RANK = "/v1/rank"
 
 
-def rim(app: ASGIApp, observe: Observe, full: Callable[[], bool]) -> ASGIApp:
+def rim(app: ASGIApp, observe: Observe, live: Live) -> ASGIApp:
     """`app` with an id for each request, ids in paths left as they were sent, and `observe(route, status, seconds)`.
 
-    While `full`, requests for slates are refused here: before their bodies are read, a refusal costs next to nothing.
+    A request for a slate waits here for its turn, or is refused while that costs next to nothing.
 
     Servers decode a path before it is routed, and with it the %2F of an id with a slash: such a path has one segment
     too many. Routing by the path as it was sent keeps each id one segment; the routes decode it.
     """
+    ranking = _in_turn(app, live)
 
     async def around(scope: Scope, receive: Receive, send: Send) -> None:
         if "method" not in scope:
@@ -39,7 +41,7 @@ def rim(app: ASGIApp, observe: Observe, full: Callable[[], bool]) -> ASGIApp:
                 message["headers"] = [*message["headers"], (b"x-request-id", id_.encode())]
             await send(message)
 
-        inner = _refuse if scope["path"] == _RANK and scope.get("method") == "POST" and full() else app
+        inner = ranking if scope["path"] == _RANK and scope.get("method") == "POST" else app
         try:
             await inner(scope, receive, watched)
         finally:
@@ -48,9 +50,28 @@ def rim(app: ASGIApp, observe: Observe, full: Callable[[], bool]) -> ASGIApp:
     return around
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+def _in_turn(app: ASGIApp, live: Live) -> ASGIApp:
+    """`app` for requests that decide. Whoever is slow to send a body holds no place in line."""
+
+    async def ranking(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            live.come()
+            begun = [await receive()]
+            await live.turn()
+        except BusyError as error:
+            await _refuse(error, scope, receive, send)
+            return
+
+        async def received() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            return begun.pop() if begun else await receive()
+
+        await app(scope, received, send)
+
+    return ranking
+
+
+async def _refuse(error: BusyError, scope: Scope, receive: Receive, send: Send) -> None:
     scope["path_template"] = _RANK
-    error = BusyError("server: more requests for slates wait than it can answer soon; try again in a second")
     busy = answer(Failure(explained(error, request_id(scope))), status=503)
     busy.headers.append((b"retry-after", b"1"))
     await busy(scope, receive, send)
