@@ -11,6 +11,7 @@ import pytest
 from bandstand import data
 from bandstand.candidates import Ask
 from bandstand.candidates.content import LABEL_WEIGHT, MOST_LABELS, MOST_WORDS, Content, terms
+from bandstand.chance import bits
 from bandstand.events import ItemPut
 
 LEATHER, CANVAS, LAMP = range(3)
@@ -161,6 +162,25 @@ def test_real_products_find_their_own_kind_without_being_told_the_kind(shop: Sho
         total += len(nearest)
     # There are 84 styles: by chance about 2 % would agree, and within the 20 categories about a quarter.
     assert same / total > 0.6
+
+
+def test_hearing_the_strongest_words_alone_misses_few_of_the_nearest(shop: Shop) -> None:
+    generator, rows = shop.generator, len(shop.styles)
+    vectors = np.zeros((rows, len(generator.words)), np.float32)
+    for row, document in enumerate(generator.document[:rows]):
+        span = slice(generator.starts[document - 1], generator.starts[document])
+        vectors[row, generator.places[span]] = generator.weights[span]
+    found = wanted = 0
+    for n in range(20):
+        history = list(dict.fromkeys(bits("history", n, k) % rows for k in range(1 + 2 * n)))
+        weights = [0.5 ** (k / 5) for k in range(len(history))]
+        likeness = vectors @ (np.array(weights) @ vectors[history])
+        likeness[history] = 0
+        nearest = np.argsort(-likeness)[:50]
+        proposed = generator.propose(an_ask(history, weights=weights, rows=rows, limit=200)).rows
+        found += len(set(nearest.tolist()) & set(proposed[:50].tolist()))
+        wanted += len(nearest)
+    assert found / wanted >= 0.95
 
 
 def test_two_tastes_both_get_a_share(shop: Shop) -> None:

@@ -1,7 +1,7 @@
 """Candidate generators: what each one is asked, what it answers, and what the log tells it."""
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from bandstand.native import native
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+_Number = TypeVar("_Number", np.float32, np.float64)
 
 NOBODY = -1  # no single item of the history brought this candidate
 
@@ -74,6 +76,16 @@ class Generator(Protocol):
         """For each of these rows, which it proposed when asked this, the row of the history that brought it, or
         NOBODY: asked for the few that are shown, to say why."""
         ...
+
+
+def highest(scores: npt.NDArray[_Number], limit: int) -> Rows:
+    """The places of the highest of these numbers, rising; of equal ones the lower are in."""
+    if not 0 < limit < len(scores):
+        return np.arange(min(limit, len(scores)))
+    edge = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+    above = np.flatnonzero(scores > edge)
+    even = np.flatnonzero(scores == edge)[: limit - len(above)]
+    return np.sort(np.concatenate((above, even)))
 
 
 def best(scores: Scores, allowed: Mask, limit: int) -> Rows:

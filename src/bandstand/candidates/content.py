@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch, best
+from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch, best, highest
 from bandstand.candidates.growing import grown
+from bandstand.candidates.postings import Floats, Places, Postings, postings
 from bandstand.events import ItemPut
 from bandstand.features import named
 
@@ -26,9 +27,10 @@ MOST_LABELS = 64
 # What a category or a tag counts, where a word counts 1. On the shipped catalogue with `style` hidden, the ten
 # nearest to an item have its style in 69 % of cases at 1, 74 % at 2, 78 % at 3 and at 4.
 LABEL_WEIGHT = 3.0
-
-Floats = npt.NDArray[np.float32]
-Places = npt.NDArray[np.int32]
+# The strongest words of a history, whose lists are read; and how many of the items in these are weighed by all their
+# words for each that is proposed.
+MOST_WORDS_HEARD = 48
+WEIGHED_FOR_EACH = 2
 
 _WORD = re.compile(r"[^\W_]{2,}")
 _ENGLISH = """
@@ -70,6 +72,11 @@ class Content(msgspec.Struct):
     `starts[d + 1]`, and `document[row]` is 1 + d, or 0 where the item has no words. An item that changes gets
     a new document at the end. Once a quarter as many items were put as the last fit saw, the next fit is made
     within that `put`: it leaves out the documents and words of no further use and weighs all others anew.
+
+    It proposes the most similar of the items that stand in the lists of the history's MOST_WORDS_HEARD strongest words.
+    Of the 50 nearest of all it so finds 99 % among the 2,465 items shipped and 95 % among the 10,000 of the benchmark.
+    Among 100,000 of these, whose many categories are drawn each for itself, it finds 36 %, and others in the place of
+    the rest, so that the 50 are on average 94 % as similar as the nearest.
     """
 
     name: ClassVar[str] = "content"
@@ -83,6 +90,7 @@ class Content(msgspec.Struct):
     places: Places = msgspec.field(default_factory=lambda: np.zeros(0, np.int32))
     counts: Floats = msgspec.field(default_factory=lambda: np.zeros(0, np.float32))
     weights: Floats = msgspec.field(default_factory=lambda: np.zeros(0, np.float32))
+    postings: Postings = msgspec.field(default_factory=Postings)
     fitted: int = 0
     put_since: int = 0
 
@@ -97,20 +105,27 @@ class Content(msgspec.Struct):
             self._fit()
 
     def removed(self, row: int) -> None:
-        if row < len(self.document):
+        if row < len(self.document) and self.document[row]:
+            self.postings.drop(row, self._vectors(self.document[[row]] - 1).places)
             self.document[row] = 0
 
     def touched(self, touch: Touch) -> None:
         """Behaviour is of no matter here."""
 
     def propose(self, ask: Ask) -> Proposals:
-        history, liked = self._liked(ask)
-        size = len(ask.allowed)
-        document = grown(self.document, size)[:size]
-        scores: Scores = np.concatenate((np.zeros(1), self._likeness(liked)), dtype=np.float64)[document]
-        scores[history] = 0
-        rows = best(scores, ask.allowed, ask.limit)
-        return Proposals(rows, scores[rows])
+        _, liked = self._liked(ask)
+        words, place = np.unique(liked.places, return_inverse=True)
+        strengths = np.bincount(place, liked.weights, minlength=len(words)).astype(np.float32)
+        heard = highest(strengths, MOST_WORDS_HEARD)
+        likely = self.postings.scores(words[heard], strengths[heard], len(ask.allowed))
+        likely[ask.history] = 0
+        rows = np.flatnonzero((likely > 0) & ask.allowed)
+        rows = rows[highest(likely[rows], WEIGHED_FOR_EACH * ask.limit)]
+        profile = np.zeros(len(self.words), np.float32)
+        profile[words] = strengths
+        scores = self._likeness(rows, profile)
+        first = best(scores, np.ones(len(rows), np.bool_), ask.limit)
+        return Proposals(rows[first], scores[first])
 
     def brought(self, ask: Ask, rows: Rows) -> Rows:
         """The row of the history that is most like each."""
@@ -143,12 +158,14 @@ class Content(msgspec.Struct):
         shares = (weights / weights.sum()).astype(np.float32)
         return history, liked._replace(weights=liked.weights * np.repeat(shares, liked.lengths))
 
-    def _likeness(self, liked: Vectors) -> Floats:
-        """float32[documents]: the similarity of each document to the sum of these vectors."""
-        used = self.starts[self.documents]
-        profile = np.bincount(liked.places, liked.weights, minlength=len(self.words)).astype(np.float32)
-        parts = (self.weights[:used], self.places[:used], self.starts[: self.documents + 1])
-        return np.asarray(csr_array(parts, shape=(self.documents, len(self.words))) @ profile, np.float32)
+    def _likeness(self, rows: Rows, profile: Floats) -> Scores:
+        """float64[rows]: how similar the item in each row is to the profile."""
+        items = self._vectors(self.document[rows] - 1)
+        if not len(rows):
+            return np.zeros(0)
+        products = profile[items.places] * items.weights
+        likeness: Scores = np.add.reduceat(products, np.cumsum(items.lengths) - items.lengths, dtype=np.float64)
+        return likeness
 
     def _vocabulary_places(self, words: Iterable[str]) -> Places:
         """The places of these words; a new one is as rare as can be until the next fit."""
@@ -177,6 +194,7 @@ class Content(msgspec.Struct):
         self.starts[self.documents] = end
         self.document = grown(self.document, row + 1)
         self.document[row] = self.documents
+        self.postings.add(row, places, self.weights[used:end])
 
     def _fit(self) -> None:
         """Keep the documents in use and their words, and weigh them by how rare each word is now."""
@@ -200,6 +218,7 @@ class Content(msgspec.Struct):
         weights = self.counts * self.idf[self.places]
         norms = np.sqrt(np.add.reduceat(np.square(weights), self.starts[:-1]))
         self.weights = weights / np.repeat(norms, lengths)
+        self.postings = postings(rows, len(self.words), self.starts, self.places, self.weights)
 
 
 def _idf(documents: int, frequency: npt.NDArray[np.int64] | int) -> Floats:
