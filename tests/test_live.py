@@ -107,7 +107,7 @@ def test_decisions_fill_half_of_the_write_queue_and_what_comes_back_has_the_rest
         await live.stop()
 
     held = Held(shop.log.read(limit=1000))
-    asyncio.run(act())
+    asyncio.run(asyncio.wait_for(act(), 10))
 
 
 class Held(MemoryLog):

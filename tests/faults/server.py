@@ -88,9 +88,13 @@ class Server:
 
     def ask(self, method: str, path: str, body: object = None, *, timeout_s: float = 10.0) -> tuple[int, Any]:
         """Status and body of one answer, on a connection of its own."""
+        return self.send(method, path, None if body is None else json.dumps(body).encode(), timeout_s=timeout_s)
+
+    def send(self, method: str, path: str, body: bytes | None, *, timeout_s: float = 10.0) -> tuple[int, Any]:
+        """The same for a body that is sent as it stands."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body).encode())
+            connection.request(method, path, body)
             answer = connection.getresponse()
             read = answer.read()
         except http.client.HTTPException as error:
