@@ -1,5 +1,6 @@
 """Item to item: what people who touched one thing also touched, counted live."""
 
+import math
 from typing import ClassVar
 
 import msgspec
@@ -53,13 +54,13 @@ class Collaborative(msgspec.Struct):
     def touched(self, touch: Touch) -> None:
         if touch.row in touch.before:
             return
-        before = np.array(list(dict.fromkeys(touch.before))[:PAIRED], np.int64)
-        self._reserve(max(touch.row, before.max(initial=0)) + 1)
+        before = list(dict.fromkeys(touch.before))[:PAIRED]
+        self._reserve(max(touch.row, *before, 0) + 1)
         self.people[touch.row] += 1
-        for row in (touch.row, *before.tolist()):
-            if self.lengths[row] > MOST_NEIGHBOURS - PAIRED:
-                self._drop_weakest(row)
-        self._count(touch.row, before)
+        both = np.array([touch.row, *before])
+        for row in both[self.lengths[both] > MOST_NEIGHBOURS - PAIRED].tolist():
+            self._drop_weakest(row)
+        self._count(touch.row, both[1:])
 
     def propose(self, ask: Ask) -> Proposals:
         scores = self._scores(ask)
@@ -130,7 +131,8 @@ class Collaborative(msgspec.Struct):
 
     def _drop_weakest(self, row: int) -> None:
         length = int(self.lengths[row])
-        strength = self._similarities(np.array([row]))[0, :length]
+        roots = np.sqrt(self.people[self.neighbours[row, :length]], dtype=np.float64)
+        strength = self.together[row, :length] / (math.sqrt(self.people[row]) * roots + SHRINK)
         newest_first = np.argsort(-strength[::-1], kind="stable")
         kept = np.sort(length - 1 - newest_first[: MOST_NEIGHBOURS * 3 // 4])
         for table in (self.neighbours, self.together):
