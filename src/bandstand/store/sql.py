@@ -45,8 +45,8 @@ class SqlLog:
         if not lines:
             return []
         with self._database.writing() as connection:
-            held = _held(connection, [each.key for each in lines if each.key is not None])
-            answers = placed(lines, head=_head(connection), held=held)
+            head, held = _standing(connection, [each.key for each in lines if each.key is not None])
+            answers = placed(lines, head=head, held=held)
             new = [
                 (each, answer.entry.seq) for each, answer in zip(lines, answers, strict=True) if not answer.duplicate
             ]
@@ -192,16 +192,23 @@ def snapshots_url(database_url: str) -> str:
     return address.set(database=str(log.with_name(f"{log.stem}-snapshots.db"))).render_as_string()
 
 
-def _held(connection: Connection, keys: Sequence[str]) -> dict[str, Entry]:
+def _standing(connection: Connection, keys: Sequence[str]) -> tuple[int, dict[str, Entry]]:
+    """The head, and the entries that hold some of these keys already: one statement, for the same reason as below."""
     mark = _mark(connection)
-    held = {}
-    for some in _chunks(keys):
-        marks = ", ".join([mark] * len(some))
+    head, held = 0, {}
+    for some in _chunks(keys) if keys else [()]:
+        marks = ", ".join([mark] * len(some)) or "NULL"
         rows = connection.exec_driver_sql(
-            f'SELECT "key", seq, at, body FROM entry WHERE "key" IN ({marks})', tuple(some)
+            "SELECT NULL, max(seq), NULL, NULL FROM entry UNION ALL "
+            f'SELECT "key", seq, at, body FROM entry WHERE "key" IN ({marks})',
+            tuple(some),
         )
-        held.update({key: entry(*stored) for key, *stored in rows})
-    return held
+        for key, seq, at, body in rows:
+            if key is None:
+                head = seq or 0
+            else:
+                held[key] = entry(seq, at, body)
+    return head, held
 
 
 def _insert(connection: Connection, new: Sequence[tuple[Line, int]]) -> None:
