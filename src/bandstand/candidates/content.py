@@ -10,7 +10,6 @@ from typing import ClassVar, NamedTuple
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch, best, highest
 from bandstand.candidates.growing import grown
@@ -233,18 +232,12 @@ def _spans(starts: Places, documents: Places) -> tuple[npt.NDArray[np.int64], Pl
 
 
 def _nearest(candidates: Vectors, liked: Vectors) -> Rows:
-    """For each candidate the number of the liked vector with the largest inner product.
-
-    Only words of the liked vectors matter: they get the rows 1 and up of a dense matrix, all others share
-    row 0, which is zero.
-    """
-    column = np.zeros(max(int(candidates.places.max()), int(liked.places.max())) + 1, np.int32)
-    column[liked.places] = 1
-    column *= np.cumsum(column, dtype=np.int32)
-    dense = np.zeros((int(column.max()) + 1, len(liked.lengths)), np.float32)
-    dense[column[liked.places], np.repeat(np.arange(len(liked.lengths)), liked.lengths)] = liked.weights
-    starts = np.concatenate((np.zeros(1, np.int32), np.cumsum(candidates.lengths, dtype=np.int32)))
-    parts = (candidates.weights, column[candidates.places], starts)
-    likeness = csr_array(parts, shape=(len(candidates.lengths), len(dense))) @ dense
-    nearest: Rows = np.asarray(likeness).argmax(axis=1)
+    """For each candidate the number of the liked vector with the largest inner product; of equal ones the first."""
+    words, place = np.unique(liked.places, return_inverse=True)
+    dense = np.zeros((len(words), len(liked.lengths)), np.float32)
+    dense[place, np.repeat(np.arange(len(liked.lengths)), liked.lengths)] = liked.weights
+    at = np.minimum(words.searchsorted(candidates.places), len(words) - 1)
+    shared = np.where(words[at] == candidates.places, candidates.weights, np.float32(0))
+    likeness = np.add.reduceat(shared[:, None] * dense[at], np.cumsum(candidates.lengths) - candidates.lengths)
+    nearest: Rows = likeness.argmax(axis=1)
     return nearest
