@@ -30,7 +30,7 @@ bench: setup
 setup: $(STAMP)
 
 # Bytecode is compiled at installation: without it the first start takes seconds longer.
-$(STAMP): pyproject.toml constraints.txt src/bandstand/_native.c
+$(STAMP): pyproject.toml constraints.txt $(wildcard src/bandstand/_native*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Bandstand needs Python 3.11 or newer; '$(PYTHON)' is missing or older. Try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv

@@ -4,62 +4,9 @@
    made again on any machine. Arguments come from `kernel.py` alone, which makes sure of types, shapes and ranges;
    here only sizes of items are looked at.  */
 
-#define Py_LIMITED_API 0x030b0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "_native.h"
 
 #define FNV_PRIME 16777619u
-#define MOST_BUFFERS 12
-
-/* Buffers of one call, all let go at its end. */
-typedef struct {
-    Py_buffer held[MOST_BUFFERS];
-    int count;
-    int failed;
-} Buffers;
-
-static void *
-contiguous(Buffers *all, PyObject *array, Py_ssize_t size, int writable, Py_ssize_t *length)
-{
-    if (all->failed)
-        return NULL;
-    Py_buffer *view = &all->held[all->count];
-    if (PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0)) < 0) {
-        all->failed = 1;
-        return NULL;
-    }
-    all->count++;
-    if (view->itemsize != size) {
-        PyErr_Format(PyExc_TypeError, "item size == %zd, must be %zd", view->itemsize, size);
-        all->failed = 1;
-        return NULL;
-    }
-    if (length != NULL)
-        *length = view->len / size;
-    return view->buf;
-}
-
-static PyObject *
-finished(Buffers *all, PyObject *result)
-{
-    while (all->count > 0)
-        PyBuffer_Release(&all->held[--all->count]);
-    if (all->failed) {
-        Py_XDECREF(result);
-        return NULL;
-    }
-    return result;
-}
-
-static PyObject *
-needs(Py_ssize_t given, Py_ssize_t wanted)
-{
-    return PyErr_Format(PyExc_TypeError, "%zd arguments, must be %zd", given, wanted);
-}
 
 /* What each feature of the candidates is worth under this request, computed when it is met first. */
 typedef struct {
@@ -228,161 +175,16 @@ native_greedy(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t giv
     return finished(&all, Py_NewRef(Py_None));
 }
 
-typedef struct {
-    double score;
-    int64_t row;
-} Scored;
-
-static int
-worse(Scored a, Scored b)
-{
-    return a.score < b.score || (a.score == b.score && a.row > b.row);
-}
-
-/* Let the root of a heap, whose root is the worst, sink to its place. */
-static void
-sink(Scored *heap, Py_ssize_t size)
-{
-    Py_ssize_t at = 0, child;
-    Scored moved = heap[0];
-    while ((child = 2 * at + 1) < size) {
-        if (child + 1 < size && worse(heap[child + 1], heap[child]))
-            child++;
-        if (!worse(heap[child], moved))
-            break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = moved;
-}
-
-static void
-rise(Scored *heap, Py_ssize_t at)
-{
-    Scored moved = heap[at];
-    while (at > 0 && worse(moved, heap[(at - 1) / 2])) {
-        heap[at] = heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    heap[at] = moved;
-}
-
-/* best(scores, allowed, out): the number of rows written to `out`, at most its length */
-static PyObject *
-native_best(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
-{
-    if (given != 3)
-        return needs(given, 3);
-    Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t n, limit, found = 0;
-    const double *scores = contiguous(&all, args[0], 8, 0, &n);
-    const char *allowed = contiguous(&all, args[1], 1, 0, NULL);
-    int64_t *out = contiguous(&all, args[2], 8, 1, &limit);
-    if (all.failed)
-        return finished(&all, NULL);
-    Scored *heap = malloc((size_t)(limit + 1) * sizeof *heap);
-    if (heap == NULL) {
-        PyErr_NoMemory();
-        all.failed = 1;
-    }
-    else if (limit > 0) {
-        for (Py_ssize_t i = 0; i < n; i++) {
-            Scored one = {scores[i], i};
-            if (!(one.score > 0.0) || !allowed[i])
-                continue;
-            if (found < limit) {
-                heap[found] = one;
-                rise(heap, found++);
-            }
-            else if (worse(heap[0], one)) {
-                heap[0] = one;
-                sink(heap, found);
-            }
-        }
-        for (Py_ssize_t left = found; left > 0; left--) {
-            out[left - 1] = heap[0].row;
-            heap[0] = heap[left - 1];
-            sink(heap, left - 1);
-        }
-    }
-    free(heap);
-    return finished(&all, all.failed ? NULL : PyLong_FromSsize_t(found));
-}
-
-/* met(neighbours, together, lengths, row, before): one more meeting of `row` with each of `before`, on both sides */
-static PyObject *
-native_met(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
-{
-    if (given != 5)
-        return needs(given, 5);
-    Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t entries, rows, others;
-    int32_t *neighbours = contiguous(&all, args[0], 4, 1, &entries);
-    int32_t *together = contiguous(&all, args[1], 4, 1, NULL);
-    int32_t *lengths = contiguous(&all, args[2], 4, 1, NULL);
-    int64_t row = PyLong_AsLongLong(args[3]);
-    const int64_t *before = contiguous(&all, args[4], 8, 0, &others);
-    if (PyErr_Occurred())
-        all.failed = 1;
-    if (all.failed)
-        return finished(&all, NULL);
-    rows = all.held[0].shape[0];
-    Py_ssize_t width = rows ? entries / rows : 0;
-    for (Py_ssize_t meeting = 0; meeting < 2 * others; meeting++) {
-        int64_t here = meeting < others ? row : before[meeting - others];
-        int64_t there = meeting < others ? before[meeting] : row;
-        int32_t *who = neighbours + here * width, *often = together + here * width;
-        Py_ssize_t at = 0, length = lengths[here];
-        while (at < length && who[at] != there)
-            at++;
-        if (at == length) {
-            who[at] = (int32_t)there;
-            lengths[here]++;
-        }
-        often[at]++;
-    }
-    return finished(&all, Py_NewRef(Py_None));
-}
-
-/* heard(neighbours, together, lengths, people, history, weights, shrink, scores): add up what each row of the history
-   says for its neighbours */
-static PyObject *
-native_heard(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
-{
-    if (given != 8)
-        return needs(given, 8);
-    Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t entries, rows, n, size;
-    const int32_t *neighbours = contiguous(&all, args[0], 4, 0, &entries);
-    const int32_t *together = contiguous(&all, args[1], 4, 0, NULL);
-    const int32_t *lengths = contiguous(&all, args[2], 4, 0, NULL);
-    const int32_t *people = contiguous(&all, args[3], 4, 0, NULL);
-    const int64_t *history = contiguous(&all, args[4], 8, 0, &n);
-    const double *weights = contiguous(&all, args[5], 8, 0, NULL);
-    double shrink = PyFloat_AsDouble(args[6]);
-    double *scores = contiguous(&all, args[7], 8, 1, &size);
-    if (PyErr_Occurred())
-        all.failed = 1;
-    if (all.failed)
-        return finished(&all, NULL);
-    rows = all.held[0].shape[0];
-    Py_ssize_t width = rows ? entries / rows : 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        const int32_t *who = neighbours + history[i] * width, *often = together + history[i] * width;
-        double root = sqrt((double)people[history[i]]);
-        for (Py_ssize_t at = 0; at < lengths[history[i]]; at++)
-            if (who[at] < size)
-                scores[who[at]] += weights[i] * ((double)often[at] / (root * sqrt((double)people[who[at]]) + shrink));
-    }
-    return finished(&all, Py_NewRef(Py_None));
-}
-
 static PyMethodDef methods[] = {
     {"scores", (PyCFunction)(void (*)(void))native_scores, METH_FASTCALL, NULL},
     {"greedy", (PyCFunction)(void (*)(void))native_greedy, METH_FASTCALL, NULL},
     {"best", (PyCFunction)(void (*)(void))native_best, METH_FASTCALL, NULL},
     {"met", (PyCFunction)(void (*)(void))native_met, METH_FASTCALL, NULL},
     {"heard", (PyCFunction)(void (*)(void))native_heard, METH_FASTCALL, NULL},
+    {"brought", (PyCFunction)(void (*)(void))native_brought, METH_FASTCALL, NULL},
+    {"listed", (PyCFunction)(void (*)(void))native_listed, METH_FASTCALL, NULL},
+    {"alike", (PyCFunction)(void (*)(void))native_alike, METH_FASTCALL, NULL},
+    {"nearest", (PyCFunction)(void (*)(void))native_nearest, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandstand import candidates, slate
-from bandstand.candidates import Ask, Proposals, Touch, best, collaborative
+from bandstand.candidates import Ask, Proposals, Touch, best, collaborative, content, postings
 from bandstand.candidates.collaborative import Collaborative
+from bandstand.candidates.content import Content
+from bandstand.events import ItemPut
 from bandstand.native import native
 from bandstand.policy import linear
 from bandstand.policy.explore import EpsilonGreedy
@@ -90,15 +92,38 @@ def test_item_to_item_tables_and_what_they_say(touches: list[tuple[int, list[int
     history = chance.permutation(45)[: chance.integers(0, 20)]
     ask = Ask("d", 0.0, history, chance.random(len(history)), chance.random(50) < 0.8, 10)
 
-    def proposed() -> tuple[list[object], Proposals]:
+    def proposed() -> tuple[list[object], Proposals, list[int]]:
         generator = Collaborative()
         for row, before in touches:
             generator.touched(Touch(row, 0.0, before))
         length = generator.lengths.max(initial=0)
         tables = (generator.people, generator.lengths, generator.neighbours[:, :length], generator.together[:, :length])
-        return [table.tolist() for table in tables], generator.propose(ask)
+        said = generator.propose(ask)
+        return [table.tolist() for table in tables], said, generator.brought(ask, said.rows).tolist()
 
-    (tables, said), (plain_tables, plainly_said) = proposed(), without_native(collaborative, proposed)
-    assert tables == plain_tables
+    (tables, said, by), (plain_tables, plainly_said, plainly_by) = proposed(), without_native(collaborative, proposed)
+    assert (tables, by) == (plain_tables, plainly_by)
     np.testing.assert_array_equal(said.rows, plainly_said.rows)
     np.testing.assert_array_equal(said.scores, plainly_said.scores)
+
+
+@given(seeds, st.integers(1, 40))
+@settings(deadline=None, max_examples=50)
+def test_likeness_of_words(seed: int, items: int) -> None:
+    chance = np.random.default_rng(seed)
+    generator = Content()
+    for row in range(items):
+        words = chance.choice(["red", "blue", "shoe", "hat", "warm", "thin", "old", "new"], chance.integers(0, 6))
+        generator.put(row, ItemPut(f"i{row}", {"text": " ".join(words), "category": f"c{chance.integers(3)}"}))
+    history = chance.permutation(items + 3)[: chance.integers(0, 8)]
+    ask = Ask("d", 0.0, history, chance.random(len(history)), chance.random(items + 3) < 0.9, 10)
+
+    def proposed() -> list[list[float]]:
+        said = generator.propose(ask)
+        return [said.rows.tolist(), said.scores.tolist(), generator.brought(ask, said.rows).tolist()]
+
+    with_native = proposed()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (postings, content, candidates):
+            patch.setattr(module, "native", None)
+        assert proposed() == with_native

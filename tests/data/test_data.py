@@ -19,9 +19,7 @@ def test_the_catalogue_holds_2465_products_with_distinct_ids_and_texts() -> None
 
 @pytest.mark.parametrize(("campaign", "items"), [("men", 34), ("women", 46)])
 @pytest.mark.parametrize("policy", ["random", "bts"])
-def test_each_obd_campaign_holds_ten_thousand_rows_with_propensities(
-    policy: str, campaign: str, items: int
-) -> None:
+def test_each_obd_campaign_holds_ten_thousand_rows_with_propensities(policy: str, campaign: str, items: int) -> None:
     with gzip.open(data.path(f"obd/{policy}/{campaign}/{campaign}.csv.gz"), "rt", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == 10_000

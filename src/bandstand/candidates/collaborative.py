@@ -70,11 +70,17 @@ class Collaborative(msgspec.Struct):
 
     def brought(self, ask: Ask, rows: Rows) -> Rows:
         """The row of the history with the most evidence for each."""
-        history, neighbours, evidence = self._evidence(ask)
+        history, weights = self._heard(ask)
         if not len(history):
             return np.full(len(rows), NOBODY)
         place = np.full(max(len(self.people), int(rows.max(initial=0)) + 1), NOBODY)
         place[rows] = np.arange(len(rows))
+        if native is not None:
+            most, by = np.zeros(len(rows)), np.full(len(rows), NOBODY)
+            tables = (self.neighbours, self.together, self.lengths, self.people)
+            native.brought(*tables, history, weights, SHRINK, place, most, by)
+            return np.where(by == NOBODY, NOBODY, history[by])
+        history, neighbours, evidence = self._evidence(ask)
         places = place[neighbours]
         by, at = np.nonzero((places != NOBODY) & (evidence > 0))
         shares = np.zeros((len(history), len(rows)))

@@ -16,6 +16,7 @@ from bandstand.candidates.growing import grown
 from bandstand.candidates.postings import Floats, Places, Postings, postings
 from bandstand.events import ItemPut
 from bandstand.features import named
+from bandstand.native import native
 
 # Read in this order, up to LONGEST_TEXT characters in all.
 TEXTS = ("title", "text", "description")
@@ -128,21 +129,25 @@ class Content(msgspec.Struct):
 
     def brought(self, ask: Ask, rows: Rows) -> Rows:
         """The row of the history that is most like each."""
-        history, liked = self._liked(ask)
+        history, shares = self._heard(ask)
         if not len(history) or not len(rows):
             return np.full(len(rows), NOBODY)
-        nearest: Rows = history[_nearest(self._vectors(self.document[rows] - 1), liked)]
+        candidates, liked = self.document[rows] - 1, self.document[history] - 1
+        nearest: Rows = history[self._nearest(candidates, liked, shares)]
         return nearest
 
     def shared_terms(self, a: int, b: int, most: int = 3) -> list[str]:
         """The words, not labels or numbers, that make the items in rows `a` and `b` most alike."""
         if max(a, b) >= len(self.document) or not (self.document[a] and self.document[b]):
             return []
-        first, second = (self._vectors(self.document[[row]] - 1) for row in (a, b))
-        both, of_a, of_b = np.intersect1d(first.places, second.places, True, return_indices=True)
-        order = np.argsort(-first.weights[of_a] * second.weights[of_b], kind="stable")
-        words = (self.words[place] for place in both[order])
-        return list(islice(filter(str.isalpha, words), most))
+        first, second = self._weighed(a), self._weighed(b)
+        both = sorted(first.keys() & second.keys(), key=lambda place: (-first[place] * second[place], place))
+        return list(islice(filter(str.isalpha, (self.words[place] for place in both)), most))
+
+    def _weighed(self, row: int) -> dict[int, float]:
+        """The words of the item in this row, and their weights."""
+        start, end = self.starts[self.document[row] - 1 : self.document[row] + 1]
+        return dict(zip(self.places[start:end].tolist(), self.weights[start:end].tolist(), strict=True))
 
     def _vectors(self, documents: Places) -> Vectors:
         index, lengths = _spans(self.starts, documents)
@@ -150,21 +155,41 @@ class Content(msgspec.Struct):
 
     def _liked(self, ask: Ask) -> tuple[Rows, Vectors]:
         """The rows of the history that have words, and their vectors, weighted by their shares of it."""
+        history, shares = self._heard(ask)
+        liked = self._vectors(self.document[history] - 1)
+        return history, liked._replace(weights=liked.weights * np.repeat(shares, liked.lengths))
+
+    def _heard(self, ask: Ask) -> tuple[Rows, Floats]:
+        """The rows of the history that have words, and their shares of it."""
         known = ask.history < len(self.document)
         known[known] = self.document[ask.history[known]] > 0
-        history, weights = ask.history[known], ask.weights[known]
-        liked = self._vectors(self.document[history] - 1)
-        shares = (weights / weights.sum()).astype(np.float32)
-        return history, liked._replace(weights=liked.weights * np.repeat(shares, liked.lengths))
+        weights = ask.weights[known]
+        return ask.history[known], (weights / weights.sum()).astype(np.float32)
 
     def _likeness(self, rows: Rows, profile: Floats) -> Scores:
         """float64[rows]: how similar the item in each row is to the profile."""
-        items = self._vectors(self.document[rows] - 1)
-        if not len(rows):
-            return np.zeros(0)
-        products = profile[items.places] * items.weights
-        likeness: Scores = np.add.reduceat(products, np.cumsum(items.lengths) - items.lengths, dtype=np.float64)
-        return likeness
+        documents = self.document[rows] - 1
+        if native is not None:
+            likeness = np.empty(len(rows))
+            native.alike(self.starts, self.places, self.weights, documents, profile, likeness)
+            return likeness
+        return _products(self._vectors(documents), profile)
+
+    def _nearest(self, candidates: Places, liked: Places, shares: Floats) -> Rows:
+        """For each candidate the number of the liked document with the largest inner product, times its share; of
+        equal ones the first."""
+        profile, nearest = np.zeros(len(self.words), np.float32), np.zeros(len(candidates), np.int64)
+        if native is not None:
+            native.nearest(self.starts, self.places, self.weights, candidates, liked, shares, profile, nearest)
+            return nearest
+        vectors = self._vectors(liked)
+        vectors = vectors._replace(weights=vectors.weights * np.repeat(shares, vectors.lengths))
+        for at in range(len(candidates)):
+            profile[:] = 0
+            candidate = self._vectors(candidates[[at]])
+            profile[candidate.places] = candidate.weights
+            nearest[at] = _products(vectors, profile).argmax()
+        return nearest
 
     def _vocabulary_places(self, words: Iterable[str]) -> Places:
         """The places of these words; a new one is as rare as can be until the next fit."""
@@ -231,13 +256,8 @@ def _spans(starts: Places, documents: Places) -> tuple[npt.NDArray[np.int64], Pl
     return np.repeat(shift, lengths) + np.arange(lengths.sum()), lengths
 
 
-def _nearest(candidates: Vectors, liked: Vectors) -> Rows:
-    """For each candidate the number of the liked vector with the largest inner product; of equal ones the first."""
-    words, place = np.unique(liked.places, return_inverse=True)
-    dense = np.zeros((len(words), len(liked.lengths)), np.float32)
-    dense[place, np.repeat(np.arange(len(liked.lengths)), liked.lengths)] = liked.weights
-    at = np.minimum(words.searchsorted(candidates.places), len(words) - 1)
-    shared = np.where(words[at] == candidates.places, candidates.weights, np.float32(0))
-    likeness = np.add.reduceat(shared[:, None] * dense[at], np.cumsum(candidates.lengths) - candidates.lengths)
-    nearest: Rows = likeness.argmax(axis=1)
-    return nearest
+def _products(vectors: Vectors, profile: Floats) -> Scores:
+    """The inner product of each vector with the profile, summed in the order of its words."""
+    which = np.repeat(np.arange(len(vectors.lengths)), vectors.lengths)
+    products = profile[vectors.places] * vectors.weights
+    return np.bincount(which, products, minlength=len(vectors.lengths)).astype(np.float64, copy=False)

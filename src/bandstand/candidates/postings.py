@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from bandstand.candidates import Rows, Scores
 from bandstand.candidates.growing import grown
+from bandstand.native import native
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int32]
@@ -64,6 +65,10 @@ class Postings(msgspec.Struct):
 
     def scores(self, words: Rows | Places, strengths: Floats, size: int) -> Scores:
         """float64[size]: for each row the sum of strength · weight over those of the words in whose list it stands."""
+        if native is not None:
+            scores = np.zeros(size)
+            native.listed(self.starts, self.lengths, self.rows, self.weights, words.astype(np.int32), strengths, scores)
+            return scores
         rows, weights = self._listed(self.rows, words), self._listed(self.weights, words)
         amounts = weights * np.repeat(strengths, self.lengths[words])
         sums: Scores = np.bincount(rows, amounts, minlength=size).astype(np.float64, copy=False)

@@ -1,0 +1,286 @@
+/* The inner loops of the candidate generators. */
+
+#include "_native.h"
+#include <math.h>
+
+typedef struct {
+    double score;
+    int64_t row;
+} Scored;
+
+static int
+worse(Scored a, Scored b)
+{
+    return a.score < b.score || (a.score == b.score && a.row > b.row);
+}
+
+/* Let the root of a heap, whose root is the worst, sink to its place. */
+static void
+sink(Scored *heap, Py_ssize_t size)
+{
+    Py_ssize_t at = 0, child;
+    Scored moved = heap[0];
+    while ((child = 2 * at + 1) < size) {
+        if (child + 1 < size && worse(heap[child + 1], heap[child]))
+            child++;
+        if (!worse(heap[child], moved))
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+}
+
+static void
+rise(Scored *heap, Py_ssize_t at)
+{
+    Scored moved = heap[at];
+    while (at > 0 && worse(moved, heap[(at - 1) / 2])) {
+        heap[at] = heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap[at] = moved;
+}
+
+/* best(scores, allowed, out): the number of rows written to `out`, at most its length */
+PyObject *
+native_best(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 3)
+        return needs(given, 3);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t n, limit, found = 0;
+    const double *scores = contiguous(&all, args[0], 8, 0, &n);
+    const char *allowed = contiguous(&all, args[1], 1, 0, NULL);
+    int64_t *out = contiguous(&all, args[2], 8, 1, &limit);
+    if (all.failed)
+        return finished(&all, NULL);
+    Scored *heap = malloc((size_t)(limit + 1) * sizeof *heap);
+    if (heap == NULL) {
+        PyErr_NoMemory();
+        all.failed = 1;
+    }
+    else if (limit > 0) {
+        for (Py_ssize_t i = 0; i < n; i++) {
+            Scored one = {scores[i], i};
+            if (!(one.score > 0.0) || !allowed[i])
+                continue;
+            if (found < limit) {
+                heap[found] = one;
+                rise(heap, found++);
+            }
+            else if (worse(heap[0], one)) {
+                heap[0] = one;
+                sink(heap, found);
+            }
+        }
+        for (Py_ssize_t left = found; left > 0; left--) {
+            out[left - 1] = heap[0].row;
+            heap[0] = heap[left - 1];
+            sink(heap, left - 1);
+        }
+    }
+    free(heap);
+    return finished(&all, all.failed ? NULL : PyLong_FromSsize_t(found));
+}
+
+/* met(neighbours, together, lengths, row, before): one more meeting of `row` with each of `before`, on both sides */
+PyObject *
+native_met(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 5)
+        return needs(given, 5);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t entries, rows, others;
+    int32_t *neighbours = contiguous(&all, args[0], 4, 1, &entries);
+    int32_t *together = contiguous(&all, args[1], 4, 1, NULL);
+    int32_t *lengths = contiguous(&all, args[2], 4, 1, NULL);
+    int64_t row = PyLong_AsLongLong(args[3]);
+    const int64_t *before = contiguous(&all, args[4], 8, 0, &others);
+    if (PyErr_Occurred())
+        all.failed = 1;
+    if (all.failed)
+        return finished(&all, NULL);
+    rows = all.held[0].shape[0];
+    Py_ssize_t width = rows ? entries / rows : 0;
+    for (Py_ssize_t meeting = 0; meeting < 2 * others; meeting++) {
+        int64_t here = meeting < others ? row : before[meeting - others];
+        int64_t there = meeting < others ? before[meeting] : row;
+        int32_t *who = neighbours + here * width, *often = together + here * width;
+        Py_ssize_t at = 0, length = lengths[here];
+        while (at < length && who[at] != there)
+            at++;
+        if (at == length) {
+            who[at] = (int32_t)there;
+            lengths[here]++;
+        }
+        often[at]++;
+    }
+    return finished(&all, Py_NewRef(Py_None));
+}
+
+/* heard(neighbours, together, lengths, people, history, weights, shrink, scores): add up what each row of the history
+   says for its neighbours */
+PyObject *
+native_heard(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 8)
+        return needs(given, 8);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t entries, rows, n, size;
+    const int32_t *neighbours = contiguous(&all, args[0], 4, 0, &entries);
+    const int32_t *together = contiguous(&all, args[1], 4, 0, NULL);
+    const int32_t *lengths = contiguous(&all, args[2], 4, 0, NULL);
+    const int32_t *people = contiguous(&all, args[3], 4, 0, NULL);
+    const int64_t *history = contiguous(&all, args[4], 8, 0, &n);
+    const double *weights = contiguous(&all, args[5], 8, 0, NULL);
+    double shrink = PyFloat_AsDouble(args[6]);
+    double *scores = contiguous(&all, args[7], 8, 1, &size);
+    if (PyErr_Occurred())
+        all.failed = 1;
+    if (all.failed)
+        return finished(&all, NULL);
+    rows = all.held[0].shape[0];
+    Py_ssize_t width = rows ? entries / rows : 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const int32_t *who = neighbours + history[i] * width, *often = together + history[i] * width;
+        double root = sqrt((double)people[history[i]]);
+        for (Py_ssize_t at = 0; at < lengths[history[i]]; at++)
+            if (who[at] < size)
+                scores[who[at]] += weights[i] * ((double)often[at] / (root * sqrt((double)people[who[at]]) + shrink));
+    }
+    return finished(&all, Py_NewRef(Py_None));
+}
+
+/* brought(neighbours, together, lengths, people, history, weights, shrink, place, most, out): the number in the history
+   of the row that says most for each row that has a place, 0 and up; `most` is what it says */
+PyObject *
+native_brought(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 10)
+        return needs(given, 10);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t entries, rows, n, size;
+    const int32_t *neighbours = contiguous(&all, args[0], 4, 0, &entries);
+    const int32_t *together = contiguous(&all, args[1], 4, 0, NULL);
+    const int32_t *lengths = contiguous(&all, args[2], 4, 0, NULL);
+    const int32_t *people = contiguous(&all, args[3], 4, 0, NULL);
+    const int64_t *history = contiguous(&all, args[4], 8, 0, &n);
+    const double *weights = contiguous(&all, args[5], 8, 0, NULL);
+    double shrink = PyFloat_AsDouble(args[6]);
+    const int64_t *place = contiguous(&all, args[7], 8, 0, &size);
+    double *most = contiguous(&all, args[8], 8, 1, NULL);
+    int64_t *out = contiguous(&all, args[9], 8, 1, NULL);
+    if (PyErr_Occurred())
+        all.failed = 1;
+    if (all.failed)
+        return finished(&all, NULL);
+    rows = all.held[0].shape[0];
+    Py_ssize_t width = rows ? entries / rows : 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const int32_t *who = neighbours + history[i] * width, *often = together + history[i] * width;
+        double root = sqrt((double)people[history[i]]);
+        for (Py_ssize_t at = 0; at < lengths[history[i]]; at++) {
+            int64_t to = who[at] < size ? place[who[at]] : -1;
+            if (to < 0)
+                continue;
+            double says = weights[i] * ((double)often[at] / (root * sqrt((double)people[who[at]]) + shrink));
+            if (says > most[to]) {
+                most[to] = says;
+                out[to] = i;
+            }
+        }
+    }
+    return finished(&all, Py_NewRef(Py_None));
+}
+
+/* listed(starts, lengths, rows, weights, words, strengths, scores): add up strength times weight over words' lists */
+PyObject *
+native_listed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 7)
+        return needs(given, 7);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t n, size;
+    const int32_t *starts = contiguous(&all, args[0], 4, 0, NULL);
+    const int32_t *lengths = contiguous(&all, args[1], 4, 0, NULL);
+    const int32_t *rows = contiguous(&all, args[2], 4, 0, NULL);
+    const float *weights = contiguous(&all, args[3], 4, 0, NULL);
+    const int32_t *words = contiguous(&all, args[4], 4, 0, &n);
+    const float *strengths = contiguous(&all, args[5], 4, 0, NULL);
+    double *scores = contiguous(&all, args[6], 8, 1, &size);
+    if (all.failed)
+        return finished(&all, NULL);
+    for (Py_ssize_t i = 0; i < n; i++)
+        for (Py_ssize_t at = starts[words[i]], end = at + lengths[words[i]]; at < end; at++)
+            if (rows[at] < size)
+                scores[rows[at]] += (double)(weights[at] * strengths[i]);
+    return finished(&all, Py_NewRef(Py_None));
+}
+
+static double
+likeness(const int32_t *places, const float *weights, int32_t start, int32_t end, const float *profile, float share)
+{
+    double sum = 0.0;
+    for (int32_t at = start; at < end; at++)
+        sum += (double)(profile[places[at]] * (weights[at] * share));
+    return sum;
+}
+
+/* alike(starts, places, weights, documents, profile, out): the inner product of each document with the profile */
+PyObject *
+native_alike(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 6)
+        return needs(given, 6);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t n;
+    const int32_t *starts = contiguous(&all, args[0], 4, 0, NULL);
+    const int32_t *places = contiguous(&all, args[1], 4, 0, NULL);
+    const float *weights = contiguous(&all, args[2], 4, 0, NULL);
+    const int32_t *documents = contiguous(&all, args[3], 4, 0, &n);
+    const float *profile = contiguous(&all, args[4], 4, 0, NULL);
+    double *out = contiguous(&all, args[5], 8, 1, NULL);
+    if (all.failed)
+        return finished(&all, NULL);
+    for (Py_ssize_t i = 0; i < n; i++)
+        out[i] = likeness(places, weights, starts[documents[i]], starts[documents[i] + 1], profile, 1.0f);
+    return finished(&all, Py_NewRef(Py_None));
+}
+
+/* nearest(starts, places, weights, candidates, liked, shares, profile, out): for each candidate the number of the liked
+   document with the largest inner product, times its share; `profile` is zero for each word, and is so again */
+PyObject *
+native_nearest(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 8)
+        return needs(given, 8);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t n, others;
+    const int32_t *starts = contiguous(&all, args[0], 4, 0, NULL);
+    const int32_t *places = contiguous(&all, args[1], 4, 0, NULL);
+    const float *weights = contiguous(&all, args[2], 4, 0, NULL);
+    const int32_t *candidates = contiguous(&all, args[3], 4, 0, &n);
+    const int32_t *liked = contiguous(&all, args[4], 4, 0, &others);
+    const float *shares = contiguous(&all, args[5], 4, 0, NULL);
+    float *profile = contiguous(&all, args[6], 4, 1, NULL);
+    int64_t *out = contiguous(&all, args[7], 8, 1, NULL);
+    if (all.failed)
+        return finished(&all, NULL);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        int32_t start = starts[candidates[i]], end = starts[candidates[i] + 1];
+        double most = -1.0;
+        for (int32_t at = start; at < end; at++)
+            profile[places[at]] = weights[at];
+        for (Py_ssize_t j = 0; j < others; j++) {
+            double alike = likeness(places, weights, starts[liked[j]], starts[liked[j] + 1], profile, shares[j]);
+            if (alike > most) {
+                most = alike;
+                out[i] = j;
+            }
+        }
+        for (int32_t at = start; at < end; at++)
+            profile[places[at]] = 0.0f;
+    }
+    return finished(&all, Py_NewRef(Py_None));
+}
