@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ _IDLE_S = 0.05
 _AFTER_FAILURE_S = 1.0
 _LOOK_FOR_PARENT_S = 0.5
 T = TypeVar("T")
+Progress = Callable[[int, int], None]
 _logger = logging.getLogger("bandstand")
 
 
@@ -85,10 +87,10 @@ def end_with(parent: int, end: Callable[[], object]) -> None:
     threading.Thread(target=watch, name="bandstand-parent", daemon=True).start()
 
 
-def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[int, int], None]) -> None:
+def learn(settings: Settings, stopping: threading.Event, *, catching_up: AbstractContextManager[Progress]) -> None:
     """Follow the log, learn, and publish, until `stopping`; then write down what was learned.
 
-    `progress(done, total)` is told the entries read while it catches up with a log that no snapshot covers.
+    What `catching_up` gives is told (done, total) entries read, while it catches up with what no snapshot covers.
     """
     log = _patiently(lambda: open_log(settings.database, readonly=True))
     snapshots = open_snapshots(_where(settings))
@@ -100,7 +102,8 @@ def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[
         model_every_s=settings.model_every_s,
     )
     try:
-        _caught_up(follower, log, stopping, progress)
+        with catching_up as progress:
+            _caught_up(follower, log, stopping, progress)
         while not stopping.is_set():
             try:
                 if not follower.turn():
@@ -117,9 +120,7 @@ def learn(settings: Settings, stopping: threading.Event, *, progress: Callable[[
         log.close()
 
 
-def _caught_up(
-    follower: Follower, log: EventLog, stopping: threading.Event, progress: Callable[[int, int], None]
-) -> None:
+def _caught_up(follower: Follower, log: EventLog, stopping: threading.Event, progress: Progress) -> None:
     start, head = follower.model.state.seq, log.head()
     while follower.model.state.seq < head and not stopping.is_set():
         follower.turn()

@@ -13,7 +13,7 @@ from bandstand.features import categories, hashed, item_features, text
 SUPERSEDED_KEPT_S = 3600.0
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """An item as of the log position `version`; `learnable` is its features as the learner reads them, `categories`
     the attributes by which its likeness can be liked."""
 
@@ -23,7 +23,7 @@ class Known(msgspec.Struct, frozen=True):
     categories: tuple[str, ...]
 
 
-class Superseded(msgspec.Struct, frozen=True):
+class Superseded(msgspec.Struct, frozen=True, gc=False):
     """What a learner still needs of a version that was replaced at `until`."""
 
     learnable: str

@@ -9,20 +9,20 @@ Feature = Scalar | list[str | float]
 Features = dict[str, Feature]
 
 
-class Inline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Inline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A candidate that the caller describes itself; it need not be in the catalogue."""
 
     item: str
     features: Features = {}
 
 
-class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Only items that carry every one of `tags`."""
 
     tags: tuple[str, ...] = ()
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an app asked: a slate for this user on this surface, here and now.
 
     `time` is seconds since the epoch and `utc_offset_s` the user's distance from UTC; `first_position` is where the
@@ -43,7 +43,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     first_position: int = 0
 
 
-class Source(msgspec.Struct, frozen=True, array_like=True):
+class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One generator's word for a candidate: its score (scaled to 1 for the generator's best), its rank from 0, and
     the item that brought it."""
 
@@ -53,7 +53,7 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     because: str | None = None
 
 
-class Pick(msgspec.Struct, frozen=True, omit_defaults=True):
+class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One position of a slate. `propensity` is the probability of this item given the picks above it."""
 
     item: str
@@ -67,7 +67,7 @@ class Pick(msgspec.Struct, frozen=True, omit_defaults=True):
     team: str | None = None
 
 
-class Assignment(msgspec.Struct, frozen=True):
+class Assignment(msgspec.Struct, frozen=True, gc=False):
     experiment: str
     variant: str
     layer: str
@@ -79,6 +79,7 @@ class Fact(
     tag_field="fact",
     tag=lambda name: name.lower(),
     omit_defaults=True,
+    gc=False,  # facts hold no cycles, and a server keeps many: to look through them would hold it up
 ):
     """Something that happened. The log holds nothing else."""
 

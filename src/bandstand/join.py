@@ -5,7 +5,7 @@ import heapq
 import msgspec
 
 
-class Waiting(msgspec.Struct):
+class Waiting(msgspec.Struct, gc=False):
     """A decision whose window is open.
 
     `shared` and `picks` are its features as the learner reads them, `picks` by position on the page; `seen` are the

@@ -44,7 +44,7 @@ VALUES = {"context": Quality, "features": Attribute}
 """What the tables of these names hold."""
 
 
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """A JSON object that says what it says and nothing else."""
 
 

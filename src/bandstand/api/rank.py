@@ -16,7 +16,7 @@ from bandstand.offer import GIVEN
 _LONGEST_ID = 256
 
 
-class Shown(msgspec.Struct, frozen=True):
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """One position of a slate. `propensity` is the probability of this pick given the picks above it."""
 
     item: str
@@ -27,7 +27,7 @@ class Shown(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Slate(msgspec.Struct, frozen=True):
+class Slate(msgspec.Struct, frozen=True, gc=False):
     """The answer to a request. `skipped` says why candidates of the app's cannot be shown, `empty` why none is."""
 
     decision: str

@@ -21,6 +21,7 @@ from bandstand.settings import PREFIX, Settings
 
 _RESTART_S = 1.0
 _STOP_S = 10
+_BEHIND = 10  # how much the learner lets the server beside it go first
 
 
 @click.command()
@@ -90,8 +91,8 @@ def _learn(settings: Settings) -> None:
     signal.signal(signal.SIGINT, stop)
     if os.environ.get(_PARENT):
         end_with(int(os.environ[_PARENT]), stopping.set)
-    with progress("folding the log", "entries") as told:
-        learn(settings, stopping, progress=told)
+        os.nice(_BEHIND)
+    learn(settings, stopping, catching_up=progress("folding the log", "entries"))
 
 
 _PARENT = f"{PREFIX}PARENT"
