@@ -54,10 +54,9 @@ def test_who_finds_the_line_full_is_refused_and_there_is_room_again_when_it_has_
 def test_nobody_joins_a_line_whose_first_has_waited_too_long() -> None:
     async def act() -> None:
         turns = Turns(9, at_once=1, patience_s=0.05)
-        asyncio.get_running_loop().call_soon(time.sleep, 0.06)
         waiting = [asyncio.ensure_future(turns.take()) for _ in range(6)]
-        for _ in range(2):
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(0.06)
         for refused in (turns.come, lambda: turns.take().send(None)):
             with pytest.raises(BusyError, match=r"^server: requests wait longer than 0.05 s; try again in a second$"):
                 refused()
