@@ -180,9 +180,9 @@ class State(Plain):
     def _touched(self, item: str, user: str | None, session: str | None, at: float) -> None:
         row = self.catalogue.row(item)
         who = [f"u:{user}"] * (user is not None) + [f"s:{session}"] * (session is not None)
-        before = self.histories.get(who[0], []) if who else []
+        touch = Touch(row, at, tuple(self.histories.get(who[0], ()) if who else ()))
         for generator in self.generators.values():
-            generator.touched(Touch(row, at, tuple(before)))
+            generator.touched(touch)
         for name in who:
             rows = [other for other in self.histories.get(name, ()) if other != row]
             self.histories[name] = [row, *rows[: LONGEST_HISTORY - 1]]

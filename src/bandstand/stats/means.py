@@ -23,6 +23,7 @@ class Lift(NamedTuple):
     value: float
     low: float
     high: float
+    std_error: float
 
 
 class Difference(NamedTuple):
@@ -94,6 +95,16 @@ def difference(treatment: Moments, control: Moments, *, alpha: float = 0.05) -> 
         relative=_lift(
             _Mean(treatment.mean, math.sqrt(noise_t)), _Mean(control.mean, math.sqrt(noise_c)), quantile=quantile
         ),
+    )
+
+
+def enough_units(n: int, *, arm: str) -> None:
+    """Raise `InputError` unless an arm has the two units from which a spread can be told."""
+    if n >= 2:
+        return
+    remedy = "wait for more data" if n else "look whether anybody is sent there and whether exposures are recorded"
+    raise InputError(
+        f"{arm} has {n} unit(s), a test of means needs at least 2 in each arm; {remedy}.", field=arm, code="too_few"
     )
 
 
@@ -184,12 +195,7 @@ def adjusted(p_values: Sequence[float], *, method: Adjustment = "holm") -> tuple
 
 
 def _mean_variance(arm: Moments, name: str) -> float:
-    if arm.n < 2:
-        raise InputError(
-            f"{name} has {arm.n} unit(s), a test of means needs at least 2 in each arm; wait for more data.",
-            field=name,
-            code="too_few",
-        )
+    enough_units(arm.n, arm=name)
     return arm.variance / arm.n
 
 
@@ -208,8 +214,8 @@ def _lift(treatment: _Mean, control: _Mean, *, quantile: float) -> Lift | None:
     if base <= quantile * control.std_error:
         return None
     value = (treatment.value - control.value) / base
-    margin = quantile * math.hypot(treatment.std_error, control.std_error * treatment.value / base) / base
-    return Lift(value, value - margin, value + margin)
+    std_error = math.hypot(treatment.std_error, control.std_error * treatment.value / base) / base
+    return Lift(value, value - quantile * std_error, value + quantile * std_error, std_error)
 
 
 def _check_successes(successes: int, n: int, *, arm: str) -> None:

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from bandstand.errors import InputError
 from bandstand.stats.checks import significance
-from bandstand.stats.moments import PairMoments
+from bandstand.stats.moments import Moments
 from bandstand.stats.weights import WeightedSums
 
 _SLACK = 1 + 1e-9  # a bound that was computed in another order than the weights may be off by rounding
@@ -48,7 +48,7 @@ def ips(sums: WeightedSums, *, alpha: float = 0.05) -> Estimate:
     >>> estimate.value, round(estimate.std_error, 4)
     (0.625, 0.4732)
     """
-    return _normal(sums.reward_by_row, n=sums.n, method="ips", alpha=alpha)
+    return normal(sums.reward_by_row.ratio(), n=sums.n, method="ips", alpha=alpha)
 
 
 def snips(sums: WeightedSums, *, alpha: float = 0.05) -> Estimate:
@@ -69,7 +69,7 @@ def snips(sums: WeightedSums, *, alpha: float = 0.05) -> Estimate:
     >>> estimate.value, round(estimate.std_error, 4)
     (0.5, 0.3367)
     """
-    return _normal(sums.reward_by_weight, n=sums.n, method="snips", alpha=alpha)
+    return normal(sums.reward_by_weight.ratio(), n=sums.n, method="snips", alpha=alpha)
 
 
 def empirical_likelihood(
@@ -143,9 +143,12 @@ def empirical_likelihood(
     )
 
 
-def _normal(pair: PairMoments, *, n: int, method: str, alpha: float) -> Estimate:
+def normal(scores: Moments, *, n: int, method: str, alpha: float) -> Estimate:
+    """The mean of scores of independent units with its normal interval; `n` counts the rows they come from.
+
+    Raises `InputError` where all scores are equal, and with fewer than two units.
+    """
     significance(alpha)
-    scores = pair.ratio()
     if scores.variance == 0:
         raise InputError(
             f"all {scores.n} weighted rewards are equal, so {method} has no interval; "
