@@ -61,7 +61,7 @@ def test_a_product_of_each_dimensions_weights_is_biased(rng: np.random.Generator
 
 
 def test_weights_vary_less_than_those_of_actions(rng: np.random.Generator) -> None:
-    # Var(w(x,a)) - Var(w(x,e)) = E[Var(w(x,a) | e)] >= 0, theorem 3.6 of the paper.
+    # Var(w(x,a)) - Var(w(x,e)) = E[Var(w(x,a) | e)] >= 0, by the law of total variance.
     w = world(rng)
     of_actions = importance_weights(w.target, w.logging)[w.action]
     assert float(w.chance @ w.weights**2) < float(w.chance @ of_actions**2)

@@ -69,7 +69,7 @@ def embedding_weights(target: ArrayLike, logging: ArrayLike, likelihoods: ArrayL
     References
     ----------
     .. [1] Saito, Joachims (2022), "Off-policy evaluation for large action spaces via embeddings", ICML,
-       arXiv:2202.06317, equation 6.
+       arXiv:2202.06317.
 
     Examples
     --------

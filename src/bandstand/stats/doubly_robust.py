@@ -1,0 +1,133 @@
+"""A model of the reward, and the log to correct it: estimates that are right if either of the two is."""
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import ArrayLike, NDArray
+
+from bandstand.errors import InputError
+from bandstand.stats.checks import column, refuse_where, same_length
+from bandstand.stats.cross import CrossMoments
+from bandstand.stats.offpolicy import Estimate, normal
+from bandstand.stats.ratios import ROWS, rows, sum_of_ratios, unit_moments
+
+_DIRECT, _CORRECTION, _WEIGHT = 1, 2, 3
+_ONE = 1e-6  # how far from one the probabilities of a row may add up
+
+
+def direct_values(target: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
+    r"""What a reward model expects of the target policy, row by row: :math:`\sum_a \pi(a \mid x)\, \hat q(x, a)`.
+
+    Parameters
+    ----------
+    target
+        Rows × actions, the target's probability of each; rows add up to one. Where fewer actions were on
+        offer, fill up with 0.
+    predicted
+        Rows × actions, the model's expected reward. Fit it on other rows than those it predicts (by user,
+        and by time), or the estimate believes what the model has memorised.
+
+    Examples
+    --------
+    >>> direct_values([[0.5, 0.5], [1.0, 0.0]], [[0.2, 0.4], [0.2, 0.4]]).round(3).tolist()
+    [0.3, 0.2]
+    """
+    pi, q = np.asarray(target, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    same_length(target=pi, predicted=q)
+    if pi.ndim != 2:
+        raise InputError(f"target has shape {pi.shape}, must be rows × actions.", field="target")
+    refuse_where(~((pi >= 0) & (pi <= 1)), pi, name="target propensity", rule="must be >= 0 and <= 1")
+    refuse_where(~np.isfinite(q), q, name="predicted reward", rule="must be finite")
+    total = pi.sum(axis=1)
+    refuse_where(np.abs(total - 1) > _ONE, total, name="sum of target propensities", rule="must be 1")
+    values: NDArray[np.float64] = np.einsum("ij,ij->i", pi, q)
+    return values
+
+
+class RobustSums(Struct, frozen=True):
+    """All that `dm`, `dr` and `sndr` need of a log, with or without clusters; parts add.
+
+    Examples
+    --------
+    >>> sums = RobustSums.of([1, 0], [2.0, 0.5], predicted=[0.5, 0.5], direct=[0.5, 0.4])
+    >>> dm(sums).value, dr(sums).value, sndr(sums).value
+    (0.45, 0.825, 0.75)
+    """
+
+    moments: CrossMoments = CrossMoments()
+
+    @classmethod
+    def of(
+        cls,
+        rewards: ArrayLike,
+        weights: ArrayLike,
+        *,
+        predicted: ArrayLike,
+        direct: ArrayLike,
+        clusters: ArrayLike | None = None,
+    ) -> "RobustSums":
+        """Sums over rows.
+
+        `weights` may be shrunk (see `shrinkage`); `predicted` is the model's reward of what was shown,
+        `direct` are the `direct_values`. All rows of a cluster must be in one chunk.
+        """
+        r, w = column(rewards, name="reward"), column(weights, name="weight")
+        q, d = column(predicted, name="predicted reward"), column(direct, name="direct value")
+        same_length(rewards=r, weights=w, predicted=q, direct=d)
+        refuse_where(w < 0, w, name="weight", rule="must be >= 0")
+        return cls(unit_moments([d, w * (r - q), w], clusters=clusters))
+
+    def __add__(self, other: "RobustSums") -> "RobustSums":
+        return RobustSums(self.moments + other.moments)
+
+
+def dm(sums: RobustSums, *, alpha: float = 0.05) -> Estimate:
+    r"""Direct method: the reward model's word alone, :math:`\hat V = \frac1n \sum_i \sum_a \pi \hat q`.
+
+    Without bias only where the model is right. The interval tells how contexts vary, *not* how wrong the
+    model may be. It is the one estimate that needs no propensities.
+
+    References
+    ----------
+    .. [1] Dudík, Erhan, Langford, Li (2014), "Doubly robust policy evaluation and optimization", Statistical
+       Science 29(4), arXiv:1503.02834.
+    """
+    return _robust(sums, [(_DIRECT, ROWS)], method="dm", alpha=alpha)
+
+
+def dr(sums: RobustSums, *, alpha: float = 0.05) -> Estimate:
+    r"""Doubly robust: the model, corrected by the weighted errors it makes on the log.
+
+    .. math:: \hat V = \frac1n \sum_i \Big( \sum_a \pi(a \mid x_i)\, \hat q(x_i, a)
+        + w_i \big( r_i - \hat q(x_i, a_i) \big) \Big)
+
+    Unbiased for any model that was fitted on other rows, where the propensities are right. It may leave the
+    range of the rewards, which says that the log is thin. Of weights that are `shrinkage.switched` it is
+    Switch-DR, of `shrinkage.optimistic` ones DRos.
+
+    References
+    ----------
+    .. [1] Dudík, Erhan, Langford, Li (2014), "Doubly robust policy evaluation and optimization", Statistical
+       Science 29(4), arXiv:1503.02834.
+    """
+    return _robust(sums, [(_DIRECT, ROWS), (_CORRECTION, ROWS)], method="dr", alpha=alpha)
+
+
+def sndr(sums: RobustSums, *, alpha: float = 0.05) -> Estimate:
+    r"""Self-normalised doubly robust: the correction is divided by the sum of the weights.
+
+    .. math:: \hat V = \frac1n \sum_i \sum_a \pi \hat q
+        + \frac{\sum_i w_i \big( r_i - \hat q(x_i, a_i) \big)}{\sum_i w_i}
+
+    A little biased in short logs, less noisy with heavy weights. The standard error is that of its influence
+    function, by cluster where clusters are given.
+
+    References
+    ----------
+    .. [1] Kallus, Uehara (2019), "Intrinsically efficient, stable, and bounded off-policy evaluation for
+       reinforcement learning", NeurIPS, arXiv:1906.03735.
+    """
+    return _robust(sums, [(_DIRECT, ROWS), (_CORRECTION, _WEIGHT)], method="sndr", alpha=alpha)
+
+
+def _robust(sums: RobustSums, ratios: list[tuple[int, int]], *, method: str, alpha: float) -> Estimate:
+    return normal(sum_of_ratios(sums.moments, ratios), n=rows(sums.moments), method=method, alpha=alpha)
