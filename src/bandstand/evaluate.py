@@ -19,7 +19,7 @@ from bandstand.replay import Progress, Stops, revisited
 from bandstand.stats.diagnostics import diagnostics, gate
 from bandstand.stats.moments import Moments
 from bandstand.stats.offpolicy import Estimate, ips, snips
-from bandstand.stats.slates import prefix_weights
+from bandstand.stats.slate_weights import prefix_weights
 from bandstand.stats.weights import WeightedSums, inverse_propensities
 from bandstand.store import EventLog, entries
 from bandstand.strategy import Strategy, Surface

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.stats.slates import prefix_weights, reward_interaction_ips, slate_scores
+from bandstand.stats.slate_weights import prefix_weights
+from bandstand.stats.slates import reward_interaction_ips, slate_scores
 
 
 class World(NamedTuple):

@@ -1,0 +1,49 @@
+"""What must hold for an estimate to be right, in the words a report prints beside it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bandstand.errors import UnknownError
+
+_PROPENSITIES = "the logged propensities are those of the draw, and the logger could show all that the target shows"
+
+SLATE_MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "whole_slate": f"nothing about how users read a slate; {_PROPENSITIES}, slate by slate",
+        "reward_interaction": "users read from the top: a reward depends on its own pick and the picks above it",
+        "independent": "a reward depends on its own pick and position, not on the other picks",
+        "position_based": "a click is the item's attraction times the examination of its position, which is known",
+        "pseudo_inverse": "the reward of a slate is a sum of a value for each item at its position",
+    }
+)
+
+SINGLE: Mapping[str, str] = MappingProxyType(
+    {
+        "ips": _PROPENSITIES,
+        "snips": f"{_PROPENSITIES}; in short logs a small bias remains",
+        "empirical_likelihood": f"{_PROPENSITIES}; no weight can exceed the largest one given",
+        "bernstein": f"{_PROPENSITIES}; no weight can exceed the largest one given",
+        "clopper_pearson": "rewards are 0 or 1, and the log is worth its rows divided by the largest weight",
+        "rare_events": f"{_PROPENSITIES}; no weight can exceed the largest one given",
+        "poisson_bootstrap": f"{_PROPENSITIES}; units are independent, and enough of them have a reward",
+        "dm": "the reward model is right for what the target shows; propensities play no part",
+        "dr": f"the reward model is right, or {_PROPENSITIES}",
+        "sndr": f"the reward model is right, or {_PROPENSITIES}; in short logs a small bias remains",
+        "cascade_dr": "users read from the top: a reward depends on its own pick and the picks above it",
+    }
+)
+
+
+def assumption(method: str) -> str:
+    """What the estimate of this `Estimate.method` assumes; `UnknownError` for a method that is not known.
+
+    >>> assumption("independent_snips")
+    'a reward depends on its own pick and position, not on the other picks'
+    """
+    model, _, kind = method.rpartition("_")
+    if kind in ("ips", "snips") and model in SLATE_MODELS:
+        return SLATE_MODELS[model]
+    if method not in SINGLE:
+        known = ", ".join([*SINGLE, *(f"{model}_ips" for model in SLATE_MODELS)])
+        raise UnknownError(f"method {method!r} is not known; known: {known}.", field="method")
+    return SINGLE[method]
