@@ -1,12 +1,13 @@
 """What can be shown: items as rows of arrays, hashed once when they change."""
 
 from collections.abc import Iterable
+from sys import intern
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.events import ItemPut, ItemRemoved
+from bandstand.events import ItemPut, ItemRemoved, decode, encode
 from bandstand.features import categories, hashed, item_features, text
 
 # A server may still decide from a version that the log has replaced; it lags by seconds, never by this long.
@@ -14,13 +15,22 @@ SUPERSEDED_KEPT_S = 3600.0
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """An item as of the log position `version`; `learnable` is its features as the learner reads them, `categories`
-    the attributes by which its likeness can be liked."""
+    """An item as of the log position `version`; `written` is its fact as the log holds it, `learnable` its features as
+    the learner reads them, `categories` the attributes by which its likeness can be liked."""
 
     version: int
-    put: ItemPut
+    written: bytes
+    title: str | None
+    tags: tuple[str, ...]
     learnable: str
     categories: tuple[str, ...]
+
+    @property
+    def put(self) -> ItemPut:
+        """The fact, read anew: a catalogue of texts takes a third of the room of one of objects."""
+        fact = decode(self.written)
+        assert isinstance(fact, ItemPut)
+        return fact
 
 
 class Superseded(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +83,7 @@ class Catalogue(msgspec.Struct):
         self.values[row, : len(values)] = values
         self.showable[row] = put.available
         self.expires[row] = np.inf if put.expires is None else put.expires
-        self.known[row] = Known(version, put, text("i", features), categories(put.features))
+        self.known[row] = _known(put, version, text("i", features))
         for tag in put.tags:
             self.tagged.setdefault(tag, set()).add(row)
         return row
@@ -115,15 +125,14 @@ class Catalogue(msgspec.Struct):
     def title(self, row: int) -> str:
         """What to call the item when talking to a person."""
         known = self.known.get(row)
-        title = known.put.features.get("title") if known else None
-        return title if isinstance(title, str) else self.ids[row]
+        return known.title if known is not None and known.title is not None else self.ids[row]
 
     def _retire(self, row: int, at: float) -> None:
         """Keep the version that is about to go, for decisions already made from it; forget those long gone."""
         known = self.known.get(row)
         if known is None:
             return
-        for tag in known.put.tags:
+        for tag in known.tags:
             self.tagged[tag].discard(row)
         old = {v: held for v, held in self.superseded.get(row, {}).items() if held.until > at - SUPERSEDED_KEPT_S}
         old[known.version] = Superseded(known.learnable, at)
@@ -153,3 +162,15 @@ class Catalogue(msgspec.Struct):
         if more > 0:
             self.features = np.pad(self.features, ((0, 0), (0, more)))
             self.values = np.pad(self.values, ((0, 0), (0, more)))
+
+
+def _known(put: ItemPut, version: int, learnable: str) -> Known:
+    title = put.features.get("title")
+    return Known(
+        version,
+        encode(put),
+        title if isinstance(title, str) else None,
+        put.tags,
+        learnable,
+        tuple(map(intern, categories(put.features))),  # many items share each
+    )

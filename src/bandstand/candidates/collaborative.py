@@ -155,6 +155,9 @@ class Collaborative(msgspec.Struct):
     def _widen(self, width: int) -> None:
         have = self.neighbours.shape[1]
         if width > have:
-            more = min(max(width, 2 * have), MOST_NEIGHBOURS) - have
-            self.neighbours = np.pad(self.neighbours, ((0, 0), (0, more)))
-            self.together = np.pad(self.together, ((0, 0), (0, more)))
+            used = np.flatnonzero(self.lengths)  # what is never written takes no memory
+            shape = (len(self.neighbours), min(max(width, 2 * have), MOST_NEIGHBOURS))
+            for name in ("neighbours", "together"):
+                wider = np.zeros(shape, np.int32)
+                wider[used, :have] = getattr(self, name)[used]
+                setattr(self, name, wider)

@@ -13,5 +13,7 @@ def grown(array: npt.NDArray[_Number], rows: int) -> npt.NDArray[_Number]:
     have = len(array)
     if rows <= have:
         return array
-    more = max(rows, 2 * have, 64) - have
-    return np.pad(array, [(0, more)] + [(0, 0)] * (array.ndim - 1))
+    # Not padded: what is never written takes no memory.
+    larger = np.zeros((max(rows, 2 * have, 64), *array.shape[1:]), array.dtype)
+    larger[:have] = array
+    return larger
