@@ -9,8 +9,9 @@ from scipy import stats
 from statsmodels.regression.linear_model import WLS
 
 from bandstand.errors import InputError
-from bandstand.stats.means import adjusted, difference, proportions_difference, ratio_difference
+from bandstand.stats.means import difference, proportions_difference, ratio_difference
 from bandstand.stats.moments import Moments, PairMoments
+from bandstand.stats.multiple import adjusted
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "stats"
 CASES = json.loads((REFERENCE / "ab_statistics.json").read_text())["cases"]

@@ -9,8 +9,9 @@ from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.report.result import Arm, Comparison, Value, Votes
 from bandstand.report.tally import Contests, Units
 from bandstand.stats.interleaving import preference
-from bandstand.stats.means import Difference, adjusted, difference, ratio_difference
+from bandstand.stats.means import Difference, difference, ratio_difference
 from bandstand.stats.moments import Moments, PairMoments
+from bandstand.stats.multiple import adjusted
 
 
 def arm(experiment: Experiment, variant: Variant, units: Units) -> Arm:

@@ -1,20 +1,15 @@
 """How far two arms differ: means, ratios of means and proportions, from their moments alone."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from bandstand.errors import InputError
-from bandstand.stats.checks import column, refuse_where, significance
+from bandstand.stats.checks import significance
 from bandstand.stats.moments import Moments, PairMoments
-
-Adjustment = Literal[
-    "bonferroni", "sidak", "holm", "holm-sidak", "simes-hochberg", "hommel", "fdr_bh", "fdr_by", "fdr_tsbh"
-]
 
 
 class Lift(NamedTuple):
@@ -144,7 +139,7 @@ def proportions_difference(
     >>> round(found.difference, 3), round(found.low, 4), round(found.high, 4), round(found.p_value, 4)
     (0.01, -0.0084, 0.0286, 0.2809)
     """
-    # Here and below: statsmodels takes about two seconds to import, and few callers need it.
+    # statsmodels takes about two seconds to import, and few callers need it.
     from statsmodels.stats.proportion import confint_proportions_2indep, test_proportions_2indep
 
     significance(alpha)
@@ -172,26 +167,6 @@ def proportions_difference(
         df=math.inf,
         relative=_lift(treatment, control, quantile=float(norm.isf(alpha / 2))),
     )
-
-
-def adjusted(p_values: Sequence[float], *, method: Adjustment = "holm") -> tuple[float, ...]:
-    """P-values corrected for their number, in the order given. `holm` holds under any dependence.
-
-    References
-    ----------
-    .. [1] Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-       Statistics 6, 65–70.
-
-    Examples
-    --------
-    >>> adjusted([0.01, 0.04, 0.03])
-    (0.03, 0.06, 0.06)
-    """
-    from statsmodels.stats.multitest import multipletests  # heavy, see above
-
-    values = column(p_values, name="p_value")
-    refuse_where((values < 0) | (values > 1), values, name="p_value", rule="must lie between 0 and 1")
-    return tuple(multipletests(values, method=method)[1].tolist()) if values.size else ()
 
 
 def _mean_variance(arm: Moments, name: str) -> float:
