@@ -122,7 +122,7 @@ def empirical_likelihood(
     (0.5, 0.0, 1.0)
     """
     significance(alpha)
-    _check_bounds(sums, max_weight=max_weight, reward_range=reward_range)
+    check_bounds(sums, max_weight=max_weight, reward_range=reward_range)
     r_low, r_high = reward_range
     unseen = max_weight if sums.w < sums.n else 0.0
     budget = float(fisher.isf(alpha, 1, sums.n)) / (1 + sums.n) + _least_divergence(sums, unseen)
@@ -232,7 +232,8 @@ def _mirrored(sums: WeightedSums) -> WeightedSums:
     return replace(sums, wr=-sums.wr, w2r=-sums.w2r)
 
 
-def _check_bounds(sums: WeightedSums, *, max_weight: float, reward_range: tuple[float, float]) -> None:
+def check_bounds(sums: WeightedSums, *, max_weight: float, reward_range: tuple[float, float]) -> None:
+    """Raise `InputError` unless rows are independent and what was seen lies within what is said to be possible."""
     r_low, r_high = reward_range
     if sums.n == 0:
         raise InputError("the log has no rows, an estimate needs at least one; widen the selection.", code="too_few")

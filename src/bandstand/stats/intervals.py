@@ -1,0 +1,109 @@
+"""Intervals that hold in short logs, from the largest weight that is possible."""
+
+import math
+
+from scipy.special import betaincinv
+
+from bandstand.errors import InputError
+from bandstand.stats.checks import significance
+from bandstand.stats.diagnostics import LEAST_EVENTS
+from bandstand.stats.offpolicy import Estimate, check_bounds, empirical_likelihood
+from bandstand.stats.weights import WeightedSums
+
+
+def bernstein(
+    sums: WeightedSums,
+    *,
+    max_weight: float,
+    reward_range: tuple[float, float] = (0.0, 1.0),
+    alpha: float = 0.05,
+) -> Estimate:
+    r"""IPS with the empirical Bernstein bound: holds for every n, and is wide where weights may be large.
+
+    .. math:: \hat V \pm \Big( \sqrt{\frac{2 s_{wr}^2 \ln(4/\alpha)}{n}} + \frac{7 R \ln(4/\alpha)}{3 (n-1)} \Big)
+
+    with R the range of wr. Rows must be independent; other arguments as in `empirical_likelihood`.
+
+    References
+    ----------
+    .. [1] Maurer, Pontil (2009), "Empirical Bernstein bounds and sample variance penalization", COLT,
+       arXiv:0907.3740, theorem 4, on both sides.
+
+    Examples
+    --------
+    >>> sums = WeightedSums.of(rewards=[1, 0, 1, 0] * 500, weights=[0.5, 2, 2, 0.5] * 500)
+    >>> found = bernstein(sums, max_weight=2)
+    >>> found.value, round(found.low, 4), round(found.high, 4)
+    (0.625, 0.5605, 0.6895)
+    """
+    significance(alpha)
+    check_bounds(sums, max_weight=max_weight, reward_range=reward_range)
+    if max_weight == math.inf:
+        raise InputError(
+            "max_weight is inf, must be finite for Bernstein's bound; use empirical_likelihood.", field="max_weight"
+        )
+    r_low, r_high = reward_range
+    scores = sums.reward_by_row.ratio()
+    log_term = math.log(4 / alpha)
+    widest = max_weight * (max(r_high, 0.0) - min(r_low, 0.0))
+    margin = math.sqrt(2 * scores.variance * log_term / sums.n) + 7 * widest * log_term / (3 * (sums.n - 1))
+    return Estimate(scores.mean, scores.mean - margin, scores.mean + margin, None, sums.n, "bernstein")
+
+
+def clopper_pearson(sums: WeightedSums, *, max_weight: float, alpha: float = 0.05) -> Estimate:
+    r"""IPS with the exact binomial interval of the rows which rejection sampling would keep.
+
+    Keeping a row with probability :math:`w / w_\max` leaves a log of the target policy, with about
+    :math:`m = n / w_\max` rows and :math:`k = \sum w r / w_\max` events. With these, whole or not,
+
+    .. math:: \mathrm{low} = B_{\alpha/2}(k,\, m - k + 1), \qquad \mathrm{high} = B_{1-\alpha/2}(k + 1,\, m - k)
+
+    B the quantile of the Beta distribution. Exact where all weights are equal, else careful by experience
+    rather than by proof. Rewards must be 0 or 1, rows independent.
+
+    References
+    ----------
+    .. [1] Clopper, Pearson (1934), "The use of confidence or fiducial limits illustrated in the case of the
+       binomial", Biometrika 26, 404–413. The weighting is that of VowpalWabbit/estimators.
+
+    Examples
+    --------
+    >>> found = clopper_pearson(WeightedSums.of(rewards=[0] * 100, weights=[1] * 100), max_weight=2)
+    >>> found.low, round(found.high, 4)  # the rule of three, of 50 rows and half of alpha: 3.7 / 50
+    (0.0, 0.0711)
+    """
+    significance(alpha)
+    check_bounds(sums, max_weight=max_weight, reward_range=(0.0, 1.0))
+    if not math.isclose(sums.w2r, sums.w2r2, rel_tol=1e-9):  # r = r² for 0 and 1 alone
+        raise InputError("rewards are not all 0 or 1, the binomial needs them to be; use bernstein.", field="rewards")
+    trials, hits = sums.n / max_weight, min(sums.wr, sums.n) / max_weight
+    low = float(betaincinv(hits, trials - hits + 1, alpha / 2)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 1 - alpha / 2)) if hits < trials else 1.0
+    return Estimate(sums.wr / sums.n, low, high, None, sums.n, "clopper_pearson")
+
+
+def rare_events(sums: WeightedSums, *, max_weight: float, few: int = LEAST_EVENTS, alpha: float = 0.05) -> Estimate:
+    """Empirical likelihood of rewards that are 0 or 1, widened to the exact binomial where events are few.
+
+    With fewer than `few` weighted events the interval holds both that of `empirical_likelihood` and that of
+    `clopper_pearson`, so it covers at least as often as either; where weights have no bound its upper end is 1.
+    The value is that of empirical likelihood.
+
+    References
+    ----------
+    .. [1] Karampatziakis, Langford, Mineiro (2020), "Empirical likelihood for contextual bandits", NeurIPS,
+       arXiv:1906.03323.
+
+    Examples
+    --------
+    >>> none = WeightedSums.of(rewards=[0] * 100, weights=[1] * 100)
+    >>> round(rare_events(none, max_weight=2).high, 4)
+    0.0711
+    """
+    found = empirical_likelihood(sums, max_weight=max_weight, alpha=alpha)._replace(method="rare_events")
+    if sums.events >= few:
+        return found
+    if max_weight == math.inf:
+        return found._replace(high=1.0)
+    exact = clopper_pearson(sums, max_weight=max_weight, alpha=alpha)
+    return found._replace(low=min(found.low, exact.low), high=max(found.high, exact.high))
