@@ -1,4 +1,8 @@
-"""What must hold for an estimate to be right, in the words a report prints beside it."""
+"""What must hold for an estimate to be right, in the words a report prints beside it.
+
+Estimates from shrunk weights, or from those of embeddings, are named by whoever combines them, as in
+`ips(sums)._replace(method="clipped_ips")`: by the sums alone `ips` cannot know what its weights were.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -29,6 +33,12 @@ SINGLE: Mapping[str, str] = MappingProxyType(
         "dm": "the reward model is right for what the target shows; propensities play no part",
         "dr": f"the reward model is right, or {_PROPENSITIES}",
         "sndr": f"the reward model is right, or {_PROPENSITIES}; in short logs a small bias remains",
+        "clipped_ips": f"{_PROPENSITIES}; it is too low by the rewards of weights above the limit",
+        "switch_dr": f"the reward model is right for weights above the limit, and {_PROPENSITIES}",
+        "dros": f"the reward model is right as far as weights are shrunk, and {_PROPENSITIES}",
+        "subgaussian_ips": f"{_PROPENSITIES}; a bias grows with the level",
+        "subgaussian_dr": f"the reward model is right, or {_PROPENSITIES} and the level is small",
+        "mips": "the embedding tells all about the reward, and the logger could show each that the target shows",
         "cascade_dr": "users read from the top: a reward depends on its own pick and the picks above it",
     }
 )
