@@ -1,7 +1,6 @@
 """A line in front of an event loop: few at a time, in order, no longer than it may be."""
 
 import asyncio
-import time
 from itertools import pairwise
 
 import pytest
@@ -47,21 +46,6 @@ def test_who_finds_the_line_full_is_refused_and_there_is_room_again_when_it_has_
         assert [type(error) for error in taken[7:]] == [BusyError] * 2
         assert str(taken[8]) == "server: 3 requests wait, the most that may; try again in a second"
         await turns.take()
-
-    asyncio.run(act())
-
-
-def test_nobody_joins_a_line_whose_first_has_waited_too_long() -> None:
-    async def act() -> None:
-        turns = Turns(9, at_once=1, patience_s=0.05)
-        waiting = [asyncio.ensure_future(turns.take()) for _ in range(6)]
-        await asyncio.sleep(0)
-        time.sleep(0.06)
-        for refused in (turns.come, lambda: turns.take().send(None)):
-            with pytest.raises(BusyError, match=r"^server: requests wait longer than 0.05 s; try again in a second$"):
-                refused()
-        await asyncio.gather(*waiting)
-        turns.come()
 
     asyncio.run(act())
 

@@ -17,8 +17,7 @@ from bandstand.store import Appended, Snapshots
 from bandstand.store.writer import Writer
 from bandstand.turns import Turns
 
-# A burst of so many is served within a second or so; a line whose first has waited for so long takes nobody more.
-_IN_LINE, _PATIENCE_S = 512, 0.1
+_IN_LINE = 128  # at some two milliseconds for each, the last in line is served while its client still waits
 _LOOK_FOR_WEIGHTS_S = 0.25
 _LOOK_FOR_ENTRIES_S = 0.05
 _logger = logging.getLogger("bandstand")
@@ -47,7 +46,7 @@ class Live:
         self._snapshots = snapshots
         self._writer = Writer(engine.log, on_commit=engine.apply, queue=queue)
         self._most_waiting = (queue + 1) // 2
-        self._turns = Turns(_IN_LINE, patience_s=_PATIENCE_S)
+        self._turns = Turns(_IN_LINE)
         self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -2,20 +2,12 @@
 
 import asyncio
 from collections import deque
-from math import inf
-from typing import NamedTuple
 
 from bandstand.errors import BusyError
 
 
-class _Place(NamedTuple):
-    turn: asyncio.Future[None]
-    since: float
-
-
 class Turns:
-    """A line of at most `most`, from which each round of the event loop lets a few go on, `at_once`. Nobody joins while
-    its first has waited for `patience_s`: a burst may be long, but under a load that goes on the line stays short.
+    """A line of at most `most`, from which each round of the event loop lets a few go on, `at_once`.
 
     A decision holds the loop for a millisecond or so. Between two rounds the loop does all else that has come up: it
     takes rewards, says that it is healthy, and refuses what finds the line full. So nothing but decisions ever waits
@@ -23,11 +15,10 @@ class Turns:
     that looks for news after each decision answers fewer.
     """
 
-    def __init__(self, most: int, *, at_once: int = 4, patience_s: float = inf) -> None:
+    def __init__(self, most: int, *, at_once: int = 4) -> None:
         self.most = most
         self.at_once = at_once
-        self.patience_s = patience_s
-        self._line: deque[_Place] = deque()
+        self._line: deque[asyncio.Future[None]] = deque()
         self._coming = self._gone = 0  # in this round of the loop
         self._going_round = False
 
@@ -39,10 +30,9 @@ class Turns:
     def come(self) -> None:
         """Say that somebody will soon `take` a turn; BusyError where there is no room for as many as came in this
         round. Who takes long to come holds no place."""
-        loop = asyncio.get_running_loop()
-        self._check(self._coming, loop.time())
+        self._check(self._coming)
         self._coming += 1
-        self._go_round(loop)
+        self._go_round(asyncio.get_running_loop())
 
     async def take(self) -> None:
         """Return when it is the caller's turn; BusyError where the line is full."""
@@ -51,16 +41,14 @@ class Turns:
             self._gone += 1
             self._go_round(loop)
             return
-        self._check(0, loop.time())
-        place = _Place(loop.create_future(), loop.time())
-        self._line.append(place)
-        await place.turn
+        self._check(0)
+        turn = loop.create_future()
+        self._line.append(turn)
+        await turn
 
-    def _check(self, coming: int, now: float) -> None:
+    def _check(self, coming: int) -> None:
         if self.waiting + coming >= self.most:
             raise BusyError(f"server: {self.most} requests wait, the most that may; try again in a second")
-        if self._line and now - self._line[0].since >= self.patience_s:
-            raise BusyError(f"server: requests wait longer than {self.patience_s:g} s; try again in a second")
 
     def _go_round(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._going_round:
@@ -72,7 +60,7 @@ class Turns:
         self._going_round = bool(self._line or self._coming or self._gone)
         self._coming = self._gone = 0
         while self._line and self._gone < self.at_once:
-            turn = self._line.popleft().turn
+            turn = self._line.popleft()
             if not turn.done():  # else the request was cancelled
                 turn.set_result(None)
                 self._gone += 1

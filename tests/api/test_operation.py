@@ -89,7 +89,7 @@ def test_server_far_behind_the_log_is_not_ready(client: Client, live: Live, refu
 
 
 def full(live: Live) -> None:
-    raise BusyError("server: 64 requests wait, the most that may; try again in a second")
+    raise BusyError("server: 128 requests wait, the most that may; try again in a second")
 
 
 def test_a_request_for_a_slate_is_refused_unread_while_too_many_wait(
