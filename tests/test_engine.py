@@ -69,4 +69,4 @@ def test_entries_written_by_others_are_read_before_ones_own(shop: Engine, noon: 
     appended = shop.log.append([Draft(interaction("i2", "view", user="ann"), noon)])
     other.apply([one.entry for one in appended])
     assert other.model.state.seq == shop.log.head()
-    assert [other.model.state.catalogue.ids[row] for row in other.model.state.histories["u:ann"]] == ["i2", "i1"]
+    assert [other.model.state.catalogue.ids[row] for row in other.model.state.histories["u:ann"].rows] == ["i2", "i1"]

@@ -62,7 +62,9 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> None:
     An experiment that cannot be recorded is left as the log has it, and the reason logged: it must not keep a server
     from starting.
     """
-    facts = definitions(engine.model.state, surfaces=settings.surfaces, strategies=settings.strategies)
+    facts = definitions(
+        engine.model.state, surfaces=settings.surfaces, strategies=settings.strategies, signals=settings.signals
+    )
     _committed(engine, facts, at)
     for file in experiment_files(Path(settings.experiments)):
         try:

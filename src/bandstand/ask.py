@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandstand.candidates import Mask, Rows
+from bandstand.candidates import Mask, Rows, Scores
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Inline, Request, UserPut
-from bandstand.features import context_features
+from bandstand.features import context_features, segments
 from bandstand.state import History, State
 from bandstand.strategy import LONGEST_SLATE, Surface
 
@@ -37,8 +37,11 @@ class Asked(NamedTuple):
     n: int
     page: int | None
     history: History
+    recent: Rows
+    ages_s: Scores
     user: dict[str, float]
     context: dict[str, float]
+    segments: tuple[str, ...]
     among: Given | Mask
 
 
@@ -55,7 +58,8 @@ def understand(state: State, request: Request, decision: str) -> Asked:
         raise InputError(f"n == {n}, must be from 1 to {LONGEST_SLATE}", field="n")
     profile = state.people.get(request.user) if request.user is not None else None
     personal = profile is None or profile.personalize
-    history = state.history(request.user, request.session) if personal else state.history(None, None)
+    who = (request.user, request.session) if personal else (None, None)
+    history, recent = state.history(*who), state.recent(*who)
     ruled_out = _ruled_out(state, request, profile)
     page = request.context.get("item")
     return Asked(
@@ -65,8 +69,11 @@ def understand(state: State, request: Request, decision: str) -> Asked:
         n=n,
         page=state.catalogue.rows.get(page) if isinstance(page, str) else None,
         history=history,
+        recent=recent.rows,
+        ages_s=np.maximum(request.time - recent.at, 0.0),
         user=state.person(request.user if personal else None, history),
         context=context_features(request),
+        segments=segments(request.context),
         among=_allowed(state, request, ruled_out)
         if request.candidates is None
         else _given(state, request, request.candidates, ruled_out),

@@ -1,5 +1,6 @@
 """Surfaces, strategies and experiments as a person writes them, and as the facts that record them."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import msgspec
 
 from bandstand.candidates.registry import GENERATORS
 from bandstand.errors import BandstandError, InputError
-from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, StrategyPut, SurfacePut
+from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, SignalsPut, StrategyPut, SurfacePut
 from bandstand.experiments.definition import Experiment, check, parse
 from bandstand.experiments.lifecycle import check_change, moved
 from bandstand.policy.baseline import Popular, Random
@@ -28,12 +29,20 @@ STRATEGIES = {
 
 
 def definitions(
-    state: State, *, surfaces: Mapping[str, Any] | None = None, strategies: Mapping[str, Any] | None = None
+    state: State,
+    *,
+    surfaces: Mapping[str, Any] | None = None,
+    strategies: Mapping[str, Any] | None = None,
+    signals: Mapping[str, float] | None = None,
 ) -> list[AnyFact]:
-    """The facts that bring `state` to the settings' surfaces and strategies, and to the defaults where it has none.
+    """The facts that bring `state` to the settings' surfaces, strategies and signals, and to the defaults where it has
+    none.
 
-    InputError for a field that is unknown, a generator or a strategy that is not defined.
+    InputError for a field that is unknown, a generator or a strategy that is not defined, a signal below 0.
     """
+    for name, worth in (signals or {}).items():
+        if not 0 <= worth < math.inf:
+            raise InputError(f"signal {name!r}: {worth}, must be finite and at least 0", field="signals")
     wanted_strategies = {name: made for name, made in STRATEGIES.items() if name not in state.strategies}
     wanted_strategies |= _converted(strategies or {}, Strategy, "strategy")
     wanted_surfaces = {name: made for name, made in SURFACES.items() if name not in state.surfaces}
@@ -48,6 +57,7 @@ def definitions(
                 field="strategy",
             )
     return [
+        *([SignalsPut(dict(signals))] if signals is not None and signals != state.signals else []),
         *(StrategyPut(name, raw(one)) for name, one in wanted_strategies.items() if state.strategies.get(name) != one),
         *(SurfacePut(name, raw(one)) for name, one in wanted_surfaces.items() if state.surfaces.get(name) != one),
     ]

@@ -1,19 +1,22 @@
 """The shell around the model: answers requests, checks what comes back, and keeps model and log in step."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
+from types import MappingProxyType
 
 import msgspec
 
 from bandstand.errors import InputError, UnknownError
-from bandstand.events import AnyFact, Decided, Draft, Entry, Exposed, Interacted, Request, Rewarded, UserErased
+from bandstand.events import AnyFact, Decided, Draft, Entry, Exposed, Interacted, Request, Rewarded, Scalar, UserErased
+from bandstand.features import segments
 from bandstand.model import Model
 from bandstand.rank import decide
 from bandstand.store import Appended, EventLog, entries
 
 _RECENT_DECISIONS = 20_000
 _LARGEST_REWARD = 1e6
+NO_CONTEXT: Mapping[str, Scalar] = MappingProxyType({})
 
 
 class Engine:
@@ -72,6 +75,7 @@ class Engine:
             session=decided.request.session,
             time=time,
             key=key,
+            segments=segments(decided.request.context),
         )
 
     def exposure(self, decision: str, positions: Sequence[int] | None = None, *, time: float | None = None) -> Exposed:
@@ -151,10 +155,15 @@ def interaction(
     value: float = 1.0,
     time: float | None = None,
     key: str | None = None,
+    context: Mapping[str, Scalar] = NO_CONTEXT,
 ) -> Interacted:
-    """The interaction as a fact. InputError for a value that is not finite, or where nobody is named."""
+    """The interaction as a fact; of `context` it keeps place and device.
+
+    InputError for a value that is not finite, or where nobody is named.
+    """
     if user is None and session is None:
         raise InputError("interaction: user and session are both missing; name one of them", field="user")
     if not isfinite(value) or abs(value) > _LARGEST_REWARD:
         raise InputError(f"value == {value}, must be finite and within ±{_LARGEST_REWARD:g}", field="value")
-    return Interacted(item, name, user=user, session=session, value=value, time=time, key=key)
+    among = segments(context)
+    return Interacted(item, name, user=user, session=session, value=value, time=time, key=key, segments=among)

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from bandstand.events import AnyFact, Decided, Interacted, Rewarded, UserErased, UserPut
-from bandstand.features import unnamed
+from bandstand.features import hidden, unnamed
 from bandstand.state import mark
 from bandstand.store import EventLog
 
@@ -32,7 +32,8 @@ def _redacted(fact: AnyFact, pseudonym: str) -> AnyFact:
             request = replace(fact.request, user=pseudonym, session=None, context={}, utc_offset_s=0)
             return replace(fact, request=request, user=unnamed(fact.user), context=unnamed(fact.context))
         case Rewarded() | Interacted():
-            return replace(fact, user=pseudonym, session=None, key=None)
+            among = tuple(map(hidden, fact.segments))
+            return replace(fact, user=pseudonym, session=None, key=None, segments=among)
         case UserPut():
             return UserPut(pseudonym)
         case _:

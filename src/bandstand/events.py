@@ -26,7 +26,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an app asked: a slate for this user on this surface, here and now.
 
     `time` is seconds since the epoch and `utc_offset_s` the user's distance from UTC; `first_position` is where the
-    slate starts on the page.
+    slate starts on the page, and `continues` the decision whose next page it is.
     """
 
     surface: str
@@ -41,6 +41,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     filter: Filter | None = None
     shown: bool = True
     first_position: int = 0
+    continues: str | None = None
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -54,7 +55,11 @@ class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One position of a slate. `propensity` is the probability of this item given the picks above it."""
+    """One position of a slate. `propensity` is the probability of this item given the picks above it.
+
+    `rule` names the business rule that placed it there, with propensity 1; nothing is learned from it. `sponsored` is
+    what people are told of who paid.
+    """
 
     item: str
     position: int
@@ -65,6 +70,8 @@ class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     version: int = 0
     features: Features | None = None
     team: str | None = None
+    rule: str | None = None
+    sponsored: str | None = None
 
 
 class Assignment(msgspec.Struct, frozen=True, gc=False):
@@ -87,9 +94,10 @@ class Fact(
 class Decided(Fact, frozen=True):
     """A request was answered.
 
-    `as_of` is the log position up to which the server had read, `weights_as_of` that of the weights which scored;
-    both together make the decision again. `user` and `context` hold the features as they were used. `teaches` names
-    the weights that may learn from it. `imported` where another system decided.
+    `as_of` is the log position up to which the server had read, `weights_as_of` that of the weights which scored and
+    `fits_as_of` that of what the fitted generators were made from; together they make the decision again. `user` and
+    `context` hold the features as they were used. `teaches` names the weights that may learn from it. `imported` where
+    another system decided.
     """
 
     decision: str
@@ -98,6 +106,7 @@ class Decided(Fact, frozen=True):
     picks: tuple[Pick, ...]
     as_of: int
     weights_as_of: int = 0
+    fits_as_of: int = 0
     scored_by: str = ""
     teaches: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
@@ -121,8 +130,8 @@ class Exposed(Fact, frozen=True):
 class Rewarded(Fact, frozen=True):
     """A valued outcome of one pick, or of the whole slate where `position` is missing.
 
-    `surface`, `user`, `session` and `item` are filled in from the decision when it is recorded, so that no reader
-    has to look the decision up.
+    `surface`, `user`, `session`, `item` and `segments` are filled in from the decision when it is recorded, so that no
+    reader has to look the decision up.
     """
 
     decision: str
@@ -135,10 +144,11 @@ class Rewarded(Fact, frozen=True):
     session: str | None = None
     time: float | None = None
     key: str | None = None
+    segments: tuple[str, ...] = ()
 
 
 class Interacted(Fact, frozen=True):
-    """Behaviour that belongs to no decision: a page view, a purchase elsewhere."""
+    """Behaviour that belongs to no decision: a page view, a purchase elsewhere. `segments` says among whom it was."""
 
     item: str
     name: str
@@ -147,6 +157,7 @@ class Interacted(Fact, frozen=True):
     value: float = 1.0
     time: float | None = None
     key: str | None = None
+    segments: tuple[str, ...] = ()
 
 
 class ItemPut(Fact, frozen=True):
@@ -187,6 +198,22 @@ class StrategyPut(Fact, frozen=True):
     definition: msgspec.Raw
 
 
+class SignalsPut(Fact, frozen=True):
+    """How much each name of a reward or an interaction tells of a taste, in place of what was said before; a name that
+    is missing tells 1, and one of 0 nothing."""
+
+    worths: dict[str, float]
+
+
+class RulePut(Fact, frozen=True):
+    name: str
+    definition: msgspec.Raw
+
+
+class RuleRemoved(Fact, frozen=True):
+    name: str
+
+
 class ExperimentPut(Fact, frozen=True):
     name: str
     definition: msgspec.Raw
@@ -211,6 +238,9 @@ AnyFact = (
     | UserErased
     | SurfacePut
     | StrategyPut
+    | SignalsPut
+    | RulePut
+    | RuleRemoved
     | ExperimentPut
     | ExperimentMoved
 )

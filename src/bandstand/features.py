@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.events import Feature, Features, Request, Source
+from bandstand.events import Feature, Features, Request, Scalar, Source
 
 Indices = npt.NDArray[np.uint32]
 Values = npt.NDArray[np.float32]
@@ -50,9 +50,14 @@ def hashed(namespace: str, features: Mapping[str, float]) -> tuple[Indices, Valu
     return names, np.array(list(features.values()), np.float32)
 
 
+def hidden(name: str) -> str:
+    """What stands for a feature's name where nobody shall read it; for itself if it is one of these."""
+    return f"\0{feature_hash(name):08x}"
+
+
 def unnamed(features: Mapping[str, float]) -> dict[str, float]:
     """The same features to a learner, and to nobody else: each name is replaced by its hash."""
-    return {f"\0{feature_hash(name):08x}": value for name, value in features.items()}
+    return {hidden(name): value for name, value in features.items()}
 
 
 def text(namespace: str, features: Mapping[str, float]) -> str:
@@ -118,6 +123,14 @@ def context_features(request: Request) -> dict[str, float]:
         elif name != "item":
             _name(out, name, value)
     return out
+
+
+def segments(context: Mapping[str, Scalar]) -> tuple[str, ...]:
+    """Among whom somebody is, by place and device: as `country=NL`, `device=mobile`; a place or a device that is not
+    known makes no segment."""
+    place, device = context.get("location"), context.get("device")
+    country = (f"country={place.partition('-')[0]}",) if isinstance(place, str) else ()
+    return country + ((f"device={device}",) if isinstance(device, str) else ())
 
 
 @cache

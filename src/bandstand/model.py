@@ -14,7 +14,7 @@ from bandstand.policy.linear import Weights
 from bandstand.policy.vw import Learner, Learning
 from bandstand.state import State
 
-SNAPSHOT_FORMAT = 4
+SNAPSHOT_FORMAT = 5
 
 
 class Published(msgspec.Struct, frozen=True):

@@ -102,7 +102,17 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
     if asked.page is not None:
         others = history.rows != asked.page
         history = History(np.r_[asked.page, history.rows[others]], np.r_[1.0, history.weights[others]])
-    ask = Ask(asked.decision, asked.request.time, history.rows, history.weights, allowed, strategy.candidates)
+    ask = Ask(
+        decision=asked.decision,
+        now=asked.request.time,
+        history=history.rows,
+        weights=history.weights,
+        allowed=allowed,
+        limit=strategy.candidates,
+        recent=asked.recent,
+        ages_s=asked.ages_s,
+        segments=asked.segments,
+    )
     said = [(name, state.generators[name].propose(ask)) for name in strategy.generators]
     weights = list(strategy.generators.values())
     fallback = not any(len(proposals.rows) for _, proposals in said)

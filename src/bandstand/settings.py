@@ -20,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where to listen, where to keep the log, and what to serve.
 
     `database` is sqlite:///path or postgresql://…; `snapshots` defaults to a place beside it. `experiments` is the
-    folder of experiment files. `strategies` and `surfaces` are recorded in the log when the server starts.
+    folder of experiment files. `strategies`, `surfaces` and `signals` are recorded in the log when the server starts.
     """
 
     host: str = "127.0.0.1"
@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0
     strategies: dict[str, Any] = {}
     surfaces: dict[str, Any] = {}
+    signals: dict[str, float] | None = None
 
 
 def read(

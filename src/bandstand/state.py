@@ -23,6 +23,9 @@ from bandstand.events import (
     ItemPut,
     ItemRemoved,
     Rewarded,
+    RulePut,
+    RuleRemoved,
+    SignalsPut,
     StrategyPut,
     SurfacePut,
     UserErased,
@@ -30,7 +33,7 @@ from bandstand.events import (
 )
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.lifecycle import Stage
-from bandstand.features import named
+from bandstand.features import hidden, named
 from bandstand.packing import pack, unpack
 from bandstand.strategy import Strategy, Surface
 
@@ -51,11 +54,42 @@ class Trial(msgspec.Struct):
     stage: Stage = "draft"
 
 
+class Past(msgspec.Struct, gc=False):
+    """The rows somebody touched, newest first, each once, with its last time and the most that a touch of it told."""
+
+    rows: list[int] = []
+    at: list[float] = []
+    worths: list[float] = []
+
+    def add(self, row: int, at: float, worth: float) -> None:
+        if row in self.rows:
+            there = self.rows.index(row)
+            worth = max(worth, self.worths[there])
+            for column in (self.rows, self.at, self.worths):
+                del column[there]
+        self.rows.insert(0, row)
+        self.at.insert(0, at)
+        self.worths.insert(0, worth)
+        for column in (self.rows, self.at, self.worths):
+            del column[LONGEST_HISTORY:]
+
+
 class History(NamedTuple):
-    """The rows somebody touched, newest first, and how much each still counts."""
+    """The rows somebody touched, newest first, and how much each still counts, at most 1."""
 
     rows: Rows
     weights: Scores
+
+
+class Recent(NamedTuple):
+    """The rows touched in a session, newest first, and the time of each."""
+
+    rows: Rows
+    at: Scores
+
+
+_NOTHING_DONE = History(np.zeros(0, np.int64), np.zeros(0))
+_NOTHING_RECENT = Recent(np.zeros(0, np.int64), np.zeros(0))
 
 
 class Plain(msgspec.Struct):
@@ -66,9 +100,10 @@ class Plain(msgspec.Struct):
     origin: float = 0.0
     catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
     people: dict[str, UserPut] = {}
-    histories: dict[str, list[int]] = {}
+    histories: dict[str, Past] = {}
     surfaces: dict[str, Surface] = {}
     strategies: dict[str, Strategy] = {}
+    signals: dict[str, float] = {}
     trials: dict[str, Trial] = {}
     shipped: dict[str, str] = {}
 
@@ -99,16 +134,15 @@ class State(Plain):
             case Decided() | Exposed():
                 pass
             case Rewarded() as fact:
-                if fact.item is not None and fact.value > 0:
-                    self._touched(fact.item, fact.user, fact.session, entry.at)
+                if fact.item is not None:
+                    self._felt(fact, fact.item, entry.at)
             case Interacted() as fact:
-                if fact.value > 0:
-                    self._touched(fact.item, fact.user, fact.session, entry.at)
+                self._felt(fact, fact.item, entry.at)
             case ItemPut() as fact:
                 row = self.catalogue.put(fact, version=entry.seq, at=entry.at)
                 self.tastes.clear()
                 for generator in self.generators.values():
-                    generator.put(row, fact)
+                    generator.put(row, fact, entry.at)
             case ItemRemoved() as fact:
                 self._removed(fact, entry.at)
             case UserPut() as fact:
@@ -119,6 +153,10 @@ class State(Plain):
                 self.surfaces[fact.name] = msgspec.json.decode(fact.definition, type=Surface)
             case StrategyPut() as fact:
                 self.strategies[fact.name] = msgspec.json.decode(fact.definition, type=Strategy)
+            case SignalsPut() as fact:
+                self.signals = fact.worths
+            case RulePut() | RuleRemoved():
+                pass
             case ExperimentPut() as fact:
                 definition = msgspec.json.decode(fact.definition, type=Experiment)
                 self.trials[fact.name] = Trial(definition, self._stage(fact.name))
@@ -129,11 +167,20 @@ class State(Plain):
 
     def history(self, user: str | None, session: str | None) -> History:
         """What this user did, or this session where the user is unknown or new."""
-        rows = self.histories.get(f"u:{user}") if user is not None else None
-        if rows is None and session is not None:
-            rows = self.histories.get(f"s:{session}")
-        found = np.array(rows or (), np.int64)
-        return History(found, _FADING[: len(found)])
+        past = self.histories.get(f"u:{user}") if user is not None else None
+        if past is None and session is not None:
+            past = self.histories.get(f"s:{session}")
+        if past is None:
+            return _NOTHING_DONE
+        worths = np.array(past.worths)
+        return History(np.array(past.rows), _FADING[: len(worths)] * (worths / worths.max()))
+
+    def recent(self, user: str | None, session: str | None) -> Recent:
+        """What was done in this session, or by this user where there is no session or it is new."""
+        past = self.histories.get(f"s:{session}") if session is not None else None
+        if past is None and user is not None:
+            past = self.histories.get(f"u:{user}")
+        return _NOTHING_RECENT if past is None else Recent(np.array(past.rows), np.array(past.at))
 
     def person(self, user: str | None, history: History) -> dict[str, float]:
         """Namespace `u`: the profile's attributes, and the categories that lead in the latest history."""
@@ -177,15 +224,22 @@ class State(Plain):
         generators: dict[str, Generator] = {kind.name: unpack(packed[kind.name], kind) for kind in GENERATORS}
         return cls(**{name: getattr(plain, name) for name in Plain.__struct_fields__}, generators=generators)
 
-    def _touched(self, item: str, user: str | None, session: str | None, at: float) -> None:
+    def _felt(self, fact: Rewarded | Interacted, item: str, at: float) -> None:
+        """Somebody showed what they think of an item; it tells something where they like it and the signal counts."""
+        worth = self.signals.get(fact.name, 1.0)
+        if not (fact.value > 0 and worth > 0):
+            return
         row = self.catalogue.row(item)
-        who = [f"u:{user}"] * (user is not None) + [f"s:{session}"] * (session is not None)
-        touch = Touch(row, at, tuple(self.histories.get(who[0], ()) if who else ()))
+        who = [f"u:{fact.user}"] * (fact.user is not None) + [f"s:{fact.session}"] * (fact.session is not None)
+        before = self.histories.get(who[0]) if who else None
+        touch = Touch(row, at, () if before is None else tuple(before.rows), worth, tuple(map(hidden, fact.segments)))
         for generator in self.generators.values():
             generator.touched(touch)
         for name in who:
-            rows = [other for other in self.histories.get(name, ()) if other != row]
-            self.histories[name] = [row, *rows[: LONGEST_HISTORY - 1]]
+            past = self.histories.get(name)
+            if past is None:
+                past = self.histories[name] = Past()
+            past.add(row, at, worth)
 
     def _removed(self, fact: ItemRemoved, at: float) -> None:
         row = self.catalogue.rows.get(fact.item)

@@ -20,7 +20,7 @@ LEATHER, CANVAS, LAMP = range(3)
 def of(*titles: str) -> Content:
     generator = Content()
     for row, title in enumerate(titles):
-        generator.put(row, ItemPut(f"i{row}", {"title": title}))
+        generator.put(row, ItemPut(f"i{row}", {"title": title}), 0.0)
     return generator
 
 
@@ -64,7 +64,7 @@ def test_items_without_a_word_in_common_are_not_proposed() -> None:
 def test_categories_bring_items_together_without_any_text() -> None:
     generator = Content()
     for row, category in enumerate(["shoes", "hats", "shoes"]):
-        generator.put(row, ItemPut(f"i{row}", {"category": category}))
+        generator.put(row, ItemPut(f"i{row}", {"category": category}), 0.0)
     assert generator.propose(an_ask([0])).rows.tolist() == [2]
 
 
@@ -77,7 +77,7 @@ def test_the_most_similar_part_of_the_history_is_the_reason() -> None:
 
 def test_an_item_that_changes_its_text_changes_its_company() -> None:
     generator = of("leather backpack", "canvas backpack", "reading lamp")
-    generator.put(CANVAS, ItemPut("i1", {"title": "canvas lamp"}))
+    generator.put(CANVAS, ItemPut("i1", {"title": "canvas lamp"}), 0.0)
     assert generator.propose(an_ask([LAMP])).rows.tolist() == [CANVAS]
     assert generator.propose(an_ask([LEATHER])).rows.tolist() == []
 
@@ -86,14 +86,14 @@ def test_a_removed_item_is_forgotten_and_may_come_back() -> None:
     generator = of("leather backpack", "canvas backpack", "reading lamp")
     generator.removed(CANVAS)
     assert generator.propose(an_ask([LEATHER])).rows.tolist() == []
-    generator.put(CANVAS, ItemPut("i1", {"title": "canvas backpack"}))
+    generator.put(CANVAS, ItemPut("i1", {"title": "canvas backpack"}), 0.0)
     assert generator.propose(an_ask([LEATHER])).rows.tolist() == [CANVAS]
 
 
 def test_shared_terms_are_words_strongest_first() -> None:
     generator = Content()
     for row, title in enumerate(["red leather backpack 2024", "leather backpack 2024 in red", "red lamp", "red rose"]):
-        generator.put(row, ItemPut(f"i{row}", {"title": title, "style": "backpack"}))
+        generator.put(row, ItemPut(f"i{row}", {"title": title, "style": "backpack"}), 0.0)
     # "red" stands everywhere, so it comes last; "style=backpack" is a label and "2024" no word.
     assert sorted(generator.shared_terms(0, 1, most=2)) == ["backpack", "leather"]
     assert generator.shared_terms(0, 1)[2] == "red"
@@ -103,7 +103,7 @@ def test_shared_terms_are_words_strongest_first() -> None:
 def test_words_and_documents_of_no_use_are_dropped_in_time() -> None:
     generator = of(*("leather backpack" for _ in range(20)))
     for n in range(500):
-        generator.put(n % 20, ItemPut("i", {"title": f"backpack number{n}"}))
+        generator.put(n % 20, ItemPut("i", {"title": f"backpack number{n}"}), 0.0)
     # Never more than a quarter of the documents, with one word of their own each, wait for the next fit.
     assert len(generator.words) <= 1 + 20 + 5
     assert generator.documents <= 25
@@ -142,7 +142,7 @@ def shop() -> Shop:
                 "description": product["description"],
                 "category": product["category"],
             }
-            generator.put(row, ItemPut(product["id"], features))
+            generator.put(row, ItemPut(product["id"], features), 0.0)
             styles.append(product["style"])
     return Shop(generator, styles)
 

@@ -46,7 +46,7 @@ def tell(generator: Generator, story: Iterator[Call] | list[Call]) -> None:
     for call, row, what in story:
         match call, what:
             case "put", ItemPut():
-                generator.put(row, what)
+                generator.put(row, what, START)
             case "removed", _:
                 generator.removed(row)
             case "touched", Touch():
@@ -173,7 +173,7 @@ def test_items_may_be_touched_before_they_are_put(generator: Generator) -> None:
         generator.touched(Touch(50, START + at, (30 + at,)))
     ask = an_ask([30])
     assert_well_formed(generator.propose(ask), ask)
-    generator.put(50, ItemPut("i50", {"title": "leather backpack"}))
+    generator.put(50, ItemPut("i50", {"title": "leather backpack"}), START)
     assert_well_formed(generator.propose(ask), ask)
 
 
@@ -195,7 +195,7 @@ def test_items_may_be_touched_before_they_are_put(generator: Generator) -> None:
 def test_any_features_are_taken(generator: Generator, features: dict[str, object]) -> None:
     tell(generator, a_story("features"))
     for row in (3, 4):
-        generator.put(row, ItemPut(f"i{row}", features))
+        generator.put(row, ItemPut(f"i{row}", features), START)
         generator.touched(Touch(row, START, (1, 2)))
     ask = an_ask([3, 1])
     assert_well_formed(generator.propose(ask), ask)
@@ -211,7 +211,7 @@ def test_a_candidate_that_is_removed_and_comes_back_does_no_harm(generator: Gene
     generator.removed(row)
     ask = an_ask([3, row, 8], allowed=allowed)
     assert_well_formed(generator.propose(ask), ask)
-    generator.put(row, ItemPut("i5", {"title": "red leather backpack"}))
+    generator.put(row, ItemPut("i5", {"title": "red leather backpack"}), START)
     ask = an_ask([3, row, 8])
     assert_well_formed(generator.propose(ask), ask)
 

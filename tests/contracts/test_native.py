@@ -114,7 +114,7 @@ def test_likeness_of_words(seed: int, items: int) -> None:
     generator = Content()
     for row in range(items):
         words = chance.choice(["red", "blue", "shoe", "hat", "warm", "thin", "old", "new"], chance.integers(0, 6))
-        generator.put(row, ItemPut(f"i{row}", {"text": " ".join(words), "category": f"c{chance.integers(3)}"}))
+        generator.put(row, ItemPut(f"i{row}", {"text": " ".join(words), "category": f"c{chance.integers(3)}"}), 0.0)
     history = chance.permutation(items + 3)[: chance.integers(0, 8)]
     ask = Ask("d", 0.0, history, chance.random(len(history)), chance.random(items + 3) < 0.9, 10)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bandstand.configuration import definitions, recorded
 from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError
-from bandstand.events import Decided, ExperimentMoved, Inline, ItemPut, ItemRemoved, Request, UserPut
+from bandstand.events import Decided, ExperimentMoved, Inline, ItemPut, ItemRemoved, Request, SignalsPut, UserPut
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.follow import Follower, newest_weights
 from bandstand.model import Model, fold
@@ -52,6 +52,7 @@ an_action = st.one_of(
     st.tuples(st.just("publish")),
     st.tuples(st.just("experiment"), st.sampled_from(["ab", "interleave"]), st.sampled_from(["own", "all"])),
     st.tuples(st.just("stop")),
+    st.tuples(st.just("signals"), st.sampled_from([0.0, 0.5, 5.0])),
 )
 histories = st.lists(an_action, min_size=1, max_size=40)
 
@@ -96,6 +97,9 @@ class Story:
 
     def _interact(self, user: str, item: str) -> None:
         commit(self.engine, [interaction(item, "view", user=user)], at=self.now)
+
+    def _signals(self, worth: float) -> None:
+        commit(self.engine, [SignalsPut({"buy": worth})], at=self.now)
 
     def _put(self, item: str, kind: int, available: bool) -> None:
         commit(self.engine, [ItemPut(item, {"kind": "abcd"[kind]}, available=available)], at=self.now)

@@ -97,13 +97,14 @@ class Exposure(Body, frozen=True):
 
 
 class Interaction(Body, frozen=True):
-    """Behaviour outside any slate. A user or a session is named."""
+    """Behaviour outside any slate. A user or a session is named; `context` says where it was, as in a request."""
 
     item: Id
     name: Id
     user: Id | None = None
     session: Id | None = None
     value: float = 1.0
+    context: Context = {}
     key: Id | None = None
     time: Time | None = None
 

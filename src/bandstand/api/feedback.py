@@ -75,6 +75,7 @@ async def interactions(request: Http, serving: Serving) -> Answer:
             value=body.value,
             time=past(body.time, now=serving.live.clock()),
             key=body.key,
+            context=body.context,
         )
 
     return answer(await take(request, serving.live, interacted), status=202)

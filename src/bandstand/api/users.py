@@ -70,7 +70,8 @@ async def export_user(user: PathId, serving: Serving) -> Answer:
     id_ = identifier(user, "user")
     state = serving.live.engine.model.state
     profile = state.people.get(id_)
-    history = [state.catalogue.ids[row] for row in state.histories.get(f"u:{id_}", ())]
+    past = state.histories.get(f"u:{id_}")
+    history = [state.catalogue.ids[row] for row in (past.rows if past is not None else ())]
     entries = await asyncio.to_thread(_held, serving.live.engine.log, id_)
     if not entries:
         raise UnknownError(f"user {id_!r}: nothing is held about them", field="user", code="unknown_user")

@@ -1,10 +1,11 @@
 """Candidate generators: what each one is asked, what it answers, and what the log tells it."""
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from bandstand.events import ItemPut
 from bandstand.native import native
@@ -18,12 +19,18 @@ _Number = TypeVar("_Number", np.float32, np.float64)
 NOBODY = -1  # no single item of the history brought this candidate
 
 
+_NO_ROWS: Rows = np.zeros(0, np.int64)
+_NO_NUMBERS: Scores = np.zeros(0)
+
+
 class Ask(NamedTuple):
     """One request, as a generator sees it.
 
-    `history` holds the catalogue rows that this user or session touched, newest first, each once, and
-    `weights` how much each still counts (at most 1, falling with age); for a page about one item, that item
-    leads the history. `allowed` masks the rows that may be proposed; `decision` keys chance.
+    `history` holds the catalogue rows that this user or session touched, newest first, each once, and `weights` how
+    much each still counts (at most 1: less for older ones, and for weaker signals); for a page about one item, that
+    item leads the history. `allowed` masks the rows that may be proposed; `decision` keys chance. `recent` are the rows
+    touched in this session, where it has one, else by this user, newest first, and `ages_s` the seconds since each.
+    `segments` says among whom the user is, as `country=NL`.
     """
 
     decision: str
@@ -32,6 +39,9 @@ class Ask(NamedTuple):
     weights: Scores
     allowed: Mask
     limit: int
+    recent: Rows = _NO_ROWS
+    ages_s: Scores = _NO_NUMBERS
+    segments: tuple[str, ...] = ()
 
 
 class Proposals(NamedTuple):
@@ -43,11 +53,14 @@ class Proposals(NamedTuple):
 
 class Touch(NamedTuple):
     """Somebody liked something: a reward or an interaction above 0 on `row`. `before` holds the rows that the
-    same user or session had touched until then, newest first."""
+    same user or session had touched until then, newest first; `worth`, above 0, says how much a signal of its name
+    tells, and `segments` among whom the user was, each as `features.hidden`."""
 
     row: int
     at: float
     before: Sequence[int]
+    worth: float = 1.0
+    segments: tuple[str, ...] = ()
 
 
 class Generator(Protocol):
@@ -60,8 +73,8 @@ class Generator(Protocol):
 
     name: ClassVar[str]
 
-    def put(self, row: int, item: ItemPut) -> None:
-        """The item in this row is new or has changed."""
+    def put(self, row: int, item: ItemPut, at: float) -> None:
+        """The item in this row is new or has changed, at this time of the log."""
         ...
 
     def removed(self, row: int) -> None: ...
@@ -76,6 +89,35 @@ class Generator(Protocol):
         """For each of these rows, which it proposed when asked this, the row of the history that brought it, or
         NOBODY: asked for the few that are shown, to say why."""
         ...
+
+
+class Evidence(NamedTuple):
+    """What fitted generators are made from, as of one log position.
+
+    `likes` (float32[people, rows]) says how much each person likes what is in each row; `sketches` (float32[rows, d])
+    holds a unit vector for each item, 0 where it has none.
+    """
+
+    likes: csr_array[np.float32]
+    sketches: npt.NDArray[np.float32]
+
+
+class Fitted(Protocol):
+    """A generator that is made anew at log positions which decisions record, and learns nothing in between.
+
+    It answers from the history that the user has when asking, so that the first click counts.
+    """
+
+    name: ClassVar[str]
+
+    @classmethod
+    def fit(cls, evidence: Evidence) -> Self | None:
+        """The same for the same evidence, to the last bit; None where there is nothing to go by."""
+        ...
+
+    def propose(self, ask: Ask) -> Proposals: ...
+
+    def brought(self, ask: Ask, rows: Rows) -> Rows: ...
 
 
 def highest(scores: npt.NDArray[_Number], limit: int) -> Rows:

@@ -45,7 +45,7 @@ class Collaborative(msgspec.Struct):
     neighbours: npt.NDArray[np.int32] = msgspec.field(default_factory=_table)
     together: npt.NDArray[np.int32] = msgspec.field(default_factory=_table)
 
-    def put(self, row: int, item: ItemPut) -> None:
+    def put(self, row: int, item: ItemPut, at: float) -> None:
         """What an item says about itself is of no matter here."""
 
     def removed(self, row: int) -> None:

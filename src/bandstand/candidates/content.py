@@ -94,7 +94,7 @@ class Content(msgspec.Struct):
     fitted: int = 0
     put_since: int = 0
 
-    def put(self, row: int, item: ItemPut) -> None:
+    def put(self, row: int, item: ItemPut, at: float) -> None:
         self.removed(row)
         found = terms(item)
         if not found:

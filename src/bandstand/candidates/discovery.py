@@ -21,7 +21,7 @@ class Discovery(msgspec.Struct):
 
     name: ClassVar[str] = "discovery"
 
-    def put(self, row: int, item: ItemPut) -> None:
+    def put(self, row: int, item: ItemPut, at: float) -> None:
         """Each item has the same chance."""
 
     def removed(self, row: int) -> None:

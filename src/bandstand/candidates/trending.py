@@ -27,7 +27,7 @@ class Trending(msgspec.Struct):
 
     kept: Heat = msgspec.field(default_factory=lambda: Heat(Trending.half_life_s))
 
-    def put(self, row: int, item: ItemPut) -> None:
+    def put(self, row: int, item: ItemPut, at: float) -> None:
         """What an item says about itself is of no matter here."""
 
     def removed(self, row: int) -> None:
@@ -63,7 +63,7 @@ class Popular(msgspec.Struct):
 
     kept: Heat = msgspec.field(default_factory=lambda: Heat(Popular.half_life_s))
 
-    def put(self, row: int, item: ItemPut) -> None:
+    def put(self, row: int, item: ItemPut, at: float) -> None:
         """What an item says about itself is of no matter here."""
 
     def removed(self, row: int) -> None:

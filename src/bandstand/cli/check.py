@@ -54,7 +54,7 @@ def checked(database: str | None, folder: Path | None) -> list[Line]:
         return [Line("settings", "", ok=False, text=str(error))]
     state = _state(settings)
     try:
-        facts = definitions(state, surfaces=settings.surfaces, strategies=settings.strategies)
+        facts = definitions(state, surfaces=settings.surfaces, strategies=settings.strategies, signals=settings.signals)
     except BandstandError as error:
         return [Line("settings", "", ok=False, text=str(error))]
     for seq, fact in enumerate(facts, start=state.seq + 1):
