@@ -2,6 +2,7 @@
 
 import pytest
 
+from bandstand.configuration import definitions
 from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Decided, Filter, Inline, ItemPut, ItemRemoved, Request, UserPut
@@ -113,3 +114,47 @@ def test_ids_may_hold_anything(empty: Engine, noon: float) -> None:
     empty.commit([empty.reward("d", "click", 1.0, item=item) for item in odd], at=noon)
     empty.commit([interaction("a/b", "view", user="x")], at=noon + 10_000)
     assert empty.model.learners["default"].learned == 4
+
+
+@pytest.mark.parametrize(
+    ("when", "user", "touched", "switched"),
+    [
+        ("anonymous", None, 0, True),
+        ("anonymous", "ann", 0, False),
+        ("newcomer", "ann", 0, True),
+        ("newcomer", "ann", 1, False),
+        ("thin", "ann", 2, True),
+        ("thin", "ann", 3, False),
+    ],
+)
+def test_other_generators_are_asked_about_those_of_whom_little_is_known(
+    shop: Engine, noon: float, when: str, user: str | None, touched: int, switched: bool
+) -> None:
+    strategies = {
+        "default": {
+            "generators": {"content": 1.0, "discovery": 1.0},
+            "switch": [{"when": when, "below": 3, "generators": {"popular": 1.0}}],
+        }
+    }
+    shop.commit(definitions(shop.model.state, strategies=strategies), at=noon)
+    for n in range(touched):
+        shop.commit([interaction(f"i{n}", "view", user="ann")], at=noon)
+    decided = shop.decide(Request("home", noon, user=user), decision="d")
+    assert ({"popular"} == {source.name for pick in decided.picks for source in pick.sources}) == switched
+
+
+def test_a_cascade_asks_the_next_generator_only_for_what_is_missing(shop: Engine, noon: float) -> None:
+    strategies = {
+        "default": {
+            "generators": {"trending": 1.0, "popular": 1.0},
+            "blend": {"kind": "cascade"},
+            "candidates": 3,
+            "policy": {"kind": "popular"},
+        }
+    }
+    shop.commit(definitions(shop.model.state, strategies=strategies), at=noon)
+    for n in range(5):
+        shop.commit([interaction("i7", "view", user=f"u{n}")], at=noon)
+    decided = shop.decide(Request("home", noon, user="new"), decision="d")
+    assert decided.picks[0].item == "i7"
+    assert shown(decided) == {"i7", "i0", "i1"}

@@ -3,6 +3,7 @@
 import math
 import tomllib
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -135,7 +136,7 @@ def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, 
 
 def _check_generators(name: str, strategy: Strategy) -> None:
     known = [generator.name for generator in GENERATORS]
-    for generator in strategy.generators:
+    for generator in chain(strategy.generators, *(switch.generators for switch in strategy.switch)):
         if generator not in known:
             raise InputError(
                 f"strategy {name!r}: generator {generator!r} is not defined; known: {', '.join(known)}",

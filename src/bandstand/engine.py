@@ -13,6 +13,7 @@ from bandstand.features import segments
 from bandstand.model import Model
 from bandstand.rank import decide
 from bandstand.store import Appended, EventLog, entries
+from bandstand.strategy import MOST_CANDIDATES
 
 _RECENT_DECISIONS = 20_000
 _LARGEST_REWARD = 1e6
@@ -84,6 +85,29 @@ class Engine:
         for position in positions or ():
             _shown(decided, None, position)
         return Exposed(decision, None if positions is None else tuple(sorted(set(positions))), time)
+
+    def next_page(self, decision: str, n: int | None = None, *, time: float) -> Request:
+        """The request that goes on where this decision's slate ended, without what was shown until then.
+
+        UnknownError where the log has no such decision, InputError where too many pages were shown.
+        """
+        decided = self.decision(decision)
+        last = decided.request
+        exclude = tuple(dict.fromkeys((*last.exclude, *(pick.item for pick in decided.picks))))
+        if len(exclude) > MOST_CANDIDATES:
+            raise InputError(
+                f"decision {decision!r}: {len(exclude)} items were shown or excluded on its pages, must be at most "
+                f"{MOST_CANDIDATES}; begin anew with a request",
+                field="decision",
+            )
+        return msgspec.structs.replace(
+            last,
+            time=time,
+            n=last.n if n is None else n,
+            exclude=exclude,
+            first_position=last.first_position + len(decided.picks),
+            continues=decision,
+        )
 
     def commit(self, facts: Iterable[AnyFact], *, at: float) -> list[Appended]:
         """Write the facts and step over whatever the log now holds beyond the model."""

@@ -85,15 +85,25 @@ class Live:
         """A durable decision. The same `key` again answers the decision that it made the first time; ConflictError
         where it comes with another request."""
         decision = uuid.uuid4().hex if key is None else token("rank", key) + token("rank again", key)
-        decided = self.engine.decide(request, decision=decision)
-        (appended,) = await self.record([decided])
-        stored = appended.entry.fact
-        assert isinstance(stored, Decided)
-        if appended.duplicate and not same_request(stored, request):
+        decided, anew = await self._decided(request, decision)
+        if not anew and not same_request(decided, request):
             raise ConflictError(
                 f"key {key!r} was used for another request; use a new key for each request", field="key"
             )
-        return stored
+        return decided
+
+    async def next_page(self, decision: str, n: int | None = None) -> Decided:
+        """The durable decision of the page after that of `decision`: each page has one, however often it is asked for.
+        ConflictError where it was of another size."""
+        request = self.engine.next_page(decision, n, time=self.clock())
+        page = token("page after", decision) + token("page after again", decision)
+        decided, anew = await self._decided(request, page)
+        if not anew and not same_request(decided, request):
+            raise ConflictError(
+                f"n: the page after decision {decision!r} was made with n == {decided.request.n}; go on from that page",
+                field="n",
+            )
+        return decided
 
     async def record(self, facts: Sequence[AnyFact]) -> list[Appended]:
         """Make the facts durable and known to the model; duplicates come back as they were stored."""
@@ -104,6 +114,13 @@ class Live:
         """Forget a user, in the log and in the model; see `erasure.erase`."""
         pseudonym = f"erased-{uuid.uuid4().hex}"
         await self.record([await asyncio.to_thread(erase, self.engine.log, user, pseudonym=pseudonym)])
+
+    async def _decided(self, request: Request, decision: str) -> tuple[Decided, bool]:
+        """The decision of that id, and whether it was made now."""
+        (appended,) = await self.record([self.engine.decide(request, decision=decision)])
+        stored = appended.entry.fact
+        assert isinstance(stored, Decided)
+        return stored, not appended.duplicate
 
     async def _adopt(self) -> None:
         published = await asyncio.to_thread(newest_weights, self._snapshots, self.engine.model.published.seq)

@@ -113,13 +113,21 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
         ages_s=asked.ages_s,
         segments=asked.segments,
     )
-    said = [(name, state.generators[name].propose(ask)) for name in strategy.generators]
-    weights = list(strategy.generators.values())
+    generators = _generators(strategy, asked)
+    said = [(name, state.generators[name].propose(ask)) for name in generators]
+    weights = list(generators.values())
     fallback = not any(len(proposals.rows) for _, proposals in said)
     if fallback:
         said, weights = [(FALLBACK, state.generators[FALLBACK].propose(ask))], [1.0]
-    candidates = blend(said, limit=strategy.candidates, weights=weights)
+    candidates = blend(said, limit=strategy.candidates, weights=weights, how=strategy.blend)
     return Offer([state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback, ask)
+
+
+def _generators(strategy: Strategy, asked: Asked) -> dict[str, float]:
+    """Those that are asked about this user, and their weights."""
+    touched = len(asked.history.rows)
+    fitting = (one.generators for one in strategy.switch if one.fits(user=asked.request.user, touched=touched))
+    return next(fitting, strategy.generators)
 
 
 def _given(given: Given) -> Offer:

@@ -1,9 +1,10 @@
 """Strategies and surfaces: a named recipe for a slate, and the places in an app that ask for one."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from bandstand.candidates.blend import AnyBlend, Fusion
 from bandstand.policy.explore import EpsilonGreedy
 from bandstand.policy.registry import AnyPolicy
 from bandstand.policy.vw import Learning
@@ -16,10 +17,34 @@ def _every_generator() -> dict[str, float]:
     return dict.fromkeys(("collaborative", "content", "trending", "popular", "discovery"), 1.0)
 
 
-class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which generators propose (name → weight in the blend), how many candidates go on, and the policy that orders."""
+Generators = dict[str, Annotated[float, msgspec.Meta(gt=0.0)]]
 
-    generators: dict[str, Annotated[float, msgspec.Meta(gt=0.0)]] = msgspec.field(default_factory=_every_generator)
+
+class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other generators for somebody of whom too little is known: for whom no user is named (`anonymous`), who has
+    touched nothing yet (`newcomer`), or fewer than `below` items (`thin`)."""
+
+    when: Literal["anonymous", "newcomer", "thin"]
+    generators: Generators
+    below: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
+
+    def fits(self, *, user: str | None, touched: int) -> bool:
+        match self.when:
+            case "anonymous":
+                return user is None
+            case "newcomer":
+                return touched == 0
+            case "thin":
+                return touched < self.below
+
+
+class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which generators propose (name → weight in the blend) and for whom others do (the first that fits), how their
+    lists become one, how many candidates go on, and the policy that orders."""
+
+    generators: Generators = msgspec.field(default_factory=_every_generator)
+    switch: tuple[Switch, ...] = ()
+    blend: AnyBlend = Fusion()
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] = 200
     policy: AnyPolicy = EpsilonGreedy()
     learning: Learning = Learning()

@@ -197,3 +197,37 @@ def test_most_candidates_and_the_largest_context_are_accepted(client: Client) ->
     context = {str(k): k for k in range(100)}
     answer = client.post("/v1/rank", json={"surface": "home", "n": 100, "candidates": candidates, "context": context})
     assert len(answer.json()["picks"]) == 100
+
+
+def test_next_page_goes_on_without_repeats_until_nothing_is_left(client: Client) -> None:
+    asked = {"surface": "home", "user": "ann", "n": 4, "context": {"device": "tv"}}
+    page = client.post("/v1/rank", json=asked).json()
+    shown = [pick["item"] for pick in page["picks"]]
+    while page["picks"]:
+        page = client.post(f"/v1/decisions/{page['decision']}/next", json={"n": 3}).json()
+        assert [pick["position"] for pick in page["picks"]] == list(range(len(shown), len(shown) + len(page["picks"])))
+        shown += [pick["item"] for pick in page["picks"]]
+    assert len(set(shown)) == len(shown) == 10  # of 12, one is out of stock and one has expired
+    told = client.get(f"/v1/decisions/{page['decision']}").json()
+    assert told["request"]["context"] == {"device": "tv"}
+    assert told["request"]["continues"]
+
+
+def test_next_page_asked_for_again_is_the_same(client: Client, refused: Refused) -> None:
+    page = client.post("/v1/rank", json={"surface": "home", "n": 3}).json()
+    where = f"/v1/decisions/{page['decision']}/next"
+    first, again = client.post(where).json(), client.post(where).json()
+    assert first == again
+    assert len(first["picks"]) == 3
+    error = refused(client.post(where, json={"n": 5}), 409, "conflict")
+    assert "n == 3; go on from that page" in error["message"]
+
+
+def test_next_page_of_given_candidates_is_of_these(client: Client) -> None:
+    page = client.post("/v1/rank", json={"surface": "home", "candidates": ["i1", "i2", "i5"], "n": 2}).json()
+    rest = client.post(f"/v1/decisions/{page['decision']}/next").json()
+    assert {pick["item"] for pick in page["picks"] + rest["picks"]} == {"i1", "i2", "i5"}
+
+
+def test_next_page_of_an_unknown_decision_is_not_found(client: Client, refused: Refused) -> None:
+    refused(client.post("/v1/decisions/nope/next"), 404, "unknown_decision")

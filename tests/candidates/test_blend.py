@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from bandstand.candidates import NOBODY, Proposals
-from bandstand.candidates.blend import NOT_PROPOSED, Candidates, blend, source_matrix, source_names, sources
+from bandstand.candidates.blend import (
+    NOT_PROPOSED,
+    Candidates,
+    Cascade,
+    Fusion,
+    Weighted,
+    blend,
+    source_matrix,
+    source_names,
+    sources,
+)
 from bandstand.events import Source
 from bandstand.features import source_features
 
@@ -108,3 +118,24 @@ def test_the_matrix_holds_the_features_that_a_learner_is_given() -> None:
 
 def test_the_columns_are_in_the_order_of_the_features() -> None:
     assert source_names(["a", "b"]) == list(source_features([Source("a", 1.0, 0), Source("b", 1.0, 0)]))
+
+
+def test_weighted_blend_goes_by_how_strongly_each_generator_speaks() -> None:
+    # 7: 0.5 · 1.0 + 2 · 0.25 = 1.0; 8: 2 · 1.0 = 2.0; 9: 0.5 · 0.8 = 0.4.
+    proposals = [("a", said(7, 9, scores=[10.0, 8.0])), ("b", said(8, 7, scores=[4.0, 1.0]))]
+    blended = blend(proposals, limit=10, weights=[0.5, 2.0], how=Weighted())
+    assert blended.rows.tolist() == [8, 7, 9]
+
+
+def test_cascade_fills_from_the_next_generator_only_what_the_one_before_left() -> None:
+    proposals = [("a", said(5, 3)), ("b", said(3, 9, 1)), ("c", said(2))]
+    assert blend(proposals, limit=4, how=Cascade()).rows.tolist() == [5, 3, 9, 1]
+    assert blend(proposals, limit=1, how=Cascade()).rows.tolist() == [5]
+    first = blend(proposals, limit=4, how=Cascade())
+    assert first.ranks[1].tolist() == [1, 0, NOT_PROPOSED]  # what the others said of it is kept
+
+
+def test_smaller_k_lets_first_ranks_count_more() -> None:
+    proposals = [("a", said(1, 2)), ("b", said(3, 2))]
+    assert blend(proposals, limit=10, how=Fusion(0.0)).rows.tolist() == [1, 2, 3]  # 1/2 + 1/2 is not more than 1/1
+    assert blend(proposals, limit=10, how=Fusion(60.0)).rows.tolist() == [2, 1, 3]

@@ -21,6 +21,7 @@ __all__ = ["create_api"]
 
 _ROUTES = [
     rank.rank,
+    rank.next_page,
     feedback.rewards,
     feedback.exposures,
     feedback.interactions,

@@ -76,6 +76,12 @@ class Rank(Body, frozen=True):
     shown: bool = True
 
 
+class NextPage(Body, frozen=True):
+    """How many more items; by default as many as on the page before."""
+
+    n: Annotated[int, Meta(ge=1, le=LONGEST_SLATE)] | None = None
+
+
 class Reward(Body, frozen=True):
     """What a pick earned, named by item or position; the whole slate where both are missing."""
 

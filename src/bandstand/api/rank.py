@@ -4,9 +4,9 @@ import msgspec
 from litestar import post
 
 from bandstand.api.answer import Answer
-from bandstand.api.bodies import Candidate, Quality, Rank
+from bandstand.api.bodies import Candidate, NextPage, Quality, Rank
 from bandstand.api.document import says
-from bandstand.api.reading import Http, body_of, read
+from bandstand.api.reading import Http, PathId, body_of, identifier, read
 from bandstand.api.serving import Serving
 from bandstand.api.times import local_time
 from bandstand.errors import InputError
@@ -42,6 +42,7 @@ class Slate(msgspec.Struct, frozen=True, gc=False):
 
 
 _bodies = msgspec.json.Decoder(Rank)
+_next_pages = msgspec.json.Decoder(NextPage)
 _encoder = msgspec.json.Encoder()
 
 
@@ -52,9 +53,17 @@ async def rank(request: Http, serving: Serving) -> Answer:
     Without candidates the strategy's generators propose; the same key answers the same decision again.
     """
     body = read(await body_of(request), _bodies)
-    decided = await serving.live.rank(asked(body, now=serving.live.clock()), key=body.key)
-    serving.metrics.decided(decided.request.surface, decided.strategy)
-    return Answer(_encoder.encode(slate(decided)))
+    return _answered(await serving.live.rank(asked(body, now=serving.live.clock()), key=body.key), serving)
+
+
+@post("/v1/decisions/{decision:str}/next", status_code=200, opt=says(Slate, body=NextPage))
+async def next_page(decision: PathId, request: Http, serving: Serving) -> Answer:
+    """Go on where a decision's slate ended, without repeats.
+
+    The answer is a decision of its own, from which the page after it is asked for. Asked again, it is the same.
+    """
+    body = read(await body_of(request) or b"{}", _next_pages)
+    return _answered(await serving.live.next_page(identifier(decision, "decision"), body.n), serving)
 
 
 def asked(body: Rank, *, now: float) -> Request:
@@ -79,6 +88,11 @@ def asked(body: Rank, *, now: float) -> Request:
         filter=None if body.filter is None else Filter(body.filter.tags),
         shown=body.shown,
     )
+
+
+def _answered(decided: Decided, serving: Serving) -> Answer:
+    serving.metrics.decided(decided.request.surface, decided.strategy)
+    return Answer(_encoder.encode(slate(decided)))
 
 
 def slate(decided: Decided) -> Slate:

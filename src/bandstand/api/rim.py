@@ -12,6 +12,7 @@ from bandstand.live import Live
 
 Observe = Callable[[str, int, float], None]
 _RANK = "/v1/rank"
+_NEXT = "/v1/decisions/{decision:str}/next"
 
 
 def rim(app: ASGIApp, observe: Observe, live: Live) -> ASGIApp:
@@ -41,13 +42,20 @@ def rim(app: ASGIApp, observe: Observe, live: Live) -> ASGIApp:
                 message["headers"] = [*message["headers"], (b"x-request-id", id_.encode())]
             await send(message)
 
-        inner = ranking if scope["path"] == _RANK and scope.get("method") == "POST" else app
+        inner = ranking if _decides(scope) else app
         try:
             await inner(scope, receive, watched)
         finally:
             observe(_route(scope), status, perf_counter() - started)
 
     return around
+
+
+def _decides(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return scope.get("method") == "POST" and (
+        path == _RANK or (path.startswith("/v1/decisions/") and path.endswith("/next"))
+    )
 
 
 def _in_turn(app: ASGIApp, live: Live) -> ASGIApp:
@@ -71,7 +79,7 @@ def _in_turn(app: ASGIApp, live: Live) -> ASGIApp:
 
 
 async def _refuse(error: BusyError, scope: Scope, receive: Receive, send: Send) -> None:
-    scope["path_template"] = _RANK
+    scope["path_template"] = _RANK if scope["path"] == _RANK else _NEXT
     busy = answer(Failure(explained(error, request_id(scope))), status=503)
     busy.headers.append((b"retry-after", b"1"))
     await busy(scope, receive, send)

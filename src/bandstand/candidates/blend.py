@@ -1,21 +1,39 @@
 """One list of candidates out of the proposals of several generators, with what each of them said."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar, assert_never
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from bandstand.candidates import NOBODY, Proposals, Rows
 from bandstand.events import Source
 
-# Cormack, Clarke and Büttcher 2009: "k = 60 was fixed during a pilot investigation and not altered".
-K = 60
 # Of the blend's places, the part promised to the first proposals of each generator.
 SHARE = 0.1
 NOT_PROPOSED = -1
 
 _Number = TypeVar("_Number", bound=np.generic)
+
+
+class Fusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="fusion"):
+    """Ranks count: fused(item) = Σ weight_s / (k + rank_s(item)), ranks from 1 (Cormack, Clarke and Büttcher 2009, who
+    "fixed k = 60 during a pilot investigation")."""
+
+    k: Annotated[float, msgspec.Meta(ge=0.0)] = 60.0
+
+
+class Weighted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="weighted"):
+    """Scores count: fused(item) = Σ weight_s · score_s(item), each generator's scores scaled to 1 for its best."""
+
+
+class Cascade(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="cascade"):
+    """The generators in the order named: the next one fills what those before it left empty."""
+
+
+AnyBlend = Fusion | Weighted | Cascade
+_FUSION = Fusion()
 
 
 class Candidates(NamedTuple):
@@ -32,15 +50,16 @@ class Candidates(NamedTuple):
 
 
 def blend(
-    proposals: Sequence[tuple[str, Proposals]], *, limit: int, weights: Sequence[float] | None = None
+    proposals: Sequence[tuple[str, Proposals]],
+    *,
+    limit: int,
+    weights: Sequence[float] | None = None,
+    how: AnyBlend = _FUSION,
 ) -> Candidates:
-    """At most `limit` of everything that one or more generators proposed, by weighted reciprocal-rank fusion.
+    """At most `limit` of everything that one or more generators proposed, the highest fused score first.
 
-    fused(item) = Σ weight_s / (K + rank_s(item)), ranks from 1, over the generators that proposed it
-
-    (Cormack, Clarke and Büttcher 2009). The first `limit · SHARE` of each generator are in, whatever their
-    fused score, so that none is crowded out: at least one each, if there is room for all. Equal scores go by
-    row.
+    But in a cascade, the first `limit · SHARE` of each generator are in, whatever their fused score, so that none is
+    crowded out: at least one each, if there is room for all. Equal scores go by row.
     """
     spoken = [said for _, said in proposals]
     lengths = [len(said.rows) for said in spoken]
@@ -49,17 +68,28 @@ def blend(
     rows, place = _different(_joined([said.rows for said in spoken]))
 
     strength = np.ones(len(spoken)) if weights is None else np.asarray(weights, np.float64)
-    fused = np.bincount(place, strength[by] / (K + 1 + rank), minlength=len(rows))
-    share = min(max(int(limit * SHARE), 1), limit // len(spoken))
+    scaled = _joined([_scaled(said) for said in spoken])
     promised = np.zeros(len(rows), np.bool_)
-    promised[place[rank < share]] = True
+    share = min(max(int(limit * SHARE), 1), limit // len(spoken))
+    match how:
+        case Fusion(k):
+            fused = np.bincount(place, strength[by] / (k + 1 + rank), minlength=len(rows))
+            promised[place[rank < share]] = True
+        case Weighted():
+            fused = np.bincount(place, strength[by] * scaled, minlength=len(rows))
+            promised[place[rank < share]] = True
+        case Cascade():
+            fused = np.full(len(rows), -np.inf)
+            np.maximum.at(fused, place, -np.arange(len(place), dtype=np.float64))
+        case _:
+            assert_never(how)
     order = np.argsort(-fused, kind="stable")  # `rows` rise, so ties go to the lower row
     others = ~promised[order]
     chosen = order[~others | (np.cumsum(others) <= limit - np.count_nonzero(promised))]
 
     shape = (len(rows), len(spoken))
     scores, ranks = np.zeros(shape, np.float32), np.full(shape, NOT_PROPOSED, np.int32)
-    scores[place, by] = _joined([_scaled(said) for said in spoken])
+    scores[place, by] = scaled
     ranks[place, by] = rank
     names = tuple(name for name, _ in proposals)
     return Candidates(rows[chosen], scores[chosen], ranks[chosen], names)
