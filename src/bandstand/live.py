@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from bandstand.chance import token
@@ -13,12 +14,14 @@ from bandstand.erasure import erase
 from bandstand.errors import BusyError, ConflictError
 from bandstand.events import AnyFact, Decided, Draft, Request
 from bandstand.follow import newest_weights
+from bandstand.model import Published
 from bandstand.store import Appended, Snapshots
 from bandstand.store.writer import Writer
 from bandstand.turns import Turns
 
 _IN_LINE = 128  # at some two milliseconds for each, the last in line is served while its client still waits
 _LOOK_FOR_WEIGHTS_S = 0.25
+_WEIGHTS_KEPT = 8  # published twice a second, so that a decision just made is explained by its own
 _LOOK_FOR_ENTRIES_S = 0.05
 _logger = logging.getLogger("bandstand")
 
@@ -49,6 +52,7 @@ class Live:
         self._turns = Turns(_IN_LINE)
         self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
+        self._served: deque[Published] = deque([engine.model.published], maxlen=_WEIGHTS_KEPT)
 
     @property
     def waiting(self) -> int:
@@ -64,6 +68,11 @@ class Live:
     async def turn(self) -> None:
         """Return when it is the caller's turn to decide; BusyError where too many wait for theirs."""
         await self._turns.take()
+
+    def published(self, seq: int) -> Published:
+        """The weights of that log position where they are still held, else those that serve now."""
+        held = (one for one in self._served if one.seq == seq)
+        return next(held, self.engine.model.published)
 
     async def start(self) -> None:
         """Begin to look for new weights, and for other servers' entries."""
@@ -124,8 +133,8 @@ class Live:
 
     async def _adopt(self) -> None:
         published = await asyncio.to_thread(newest_weights, self._snapshots, self.engine.model.published.seq)
-        if published is not None:
-            self.engine.model.adopt(published)
+        if published is not None and self.engine.model.adopt(published):
+            self._served.append(published)
 
     async def _tail(self) -> None:
         after = self.engine.model.state.seq

@@ -45,3 +45,10 @@ def test_features_are_those_that_the_decision_was_made_from(client: Client) -> N
 
 def test_unknown_decision_is_not_found(client: Client, refused: Refused) -> None:
     refused(client.get("/v1/decisions/a%2Fb"), 404, "unknown_decision")
+
+
+def test_decision_says_what_moved_each_score(client: Client) -> None:
+    answer = client.post("/v1/rank", json={"surface": "home", "user": "ann", "n": 2}).json()
+    told = client.get(f"/v1/decisions/{answer['decision']}").json()
+    assert told["moved_as_of"] == told["weights_as_of"]
+    assert all(pick["moved"] is None or {"common", "most", "rest"} == pick["moved"].keys() for pick in told["picks"])

@@ -12,6 +12,10 @@ from bandstand.api.reading import PathId, identifier
 from bandstand.api.serving import Serving
 from bandstand.errors import UnknownError
 from bandstand.events import Assignment, Decided, Exposed, Features, ItemPut, Pick, Request, Rewarded
+from bandstand.explain import Parts, parts
+from bandstand.features import item_features, source_features
+from bandstand.live import Live
+from bandstand.policy.linear import Weights
 from bandstand.store import EventLog, entries
 
 # The log is not indexed by decision, so what came of one is sought behind it, and not for ever.
@@ -28,7 +32,8 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """A pick with what was known of it. `features` are those of the item's version that was served."""
+    """A pick with what was known of it. `features` are those of the item's version that was served; `moved` is what
+    moved its score, where weights made it, by the weights `moved_as_of` of the decision."""
 
     item: str
     position: int
@@ -38,6 +43,9 @@ class Explained(msgspec.Struct, frozen=True):
     sources: list[Evidence]
     features: Features | None
     team: str | None
+    rule: str | None
+    sponsored: str | None
+    moved: Parts | None
 
 
 class SeenAt(msgspec.Struct, frozen=True):
@@ -56,7 +64,8 @@ class EarnedAt(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """A decision and what came of it. Times are seconds since the epoch.
 
-    `user` and `context` are the features that were used. Exposures and rewards are those up to log position `read_to`;
+    `user` and `context` are the features that were used. Its weights, `weights_as_of`, are held for some seconds; then
+    those that serve now, `moved_as_of`, explain it. Exposures and rewards are those up to log position `read_to`;
     `complete` says that this is the log's end.
     """
 
@@ -67,6 +76,8 @@ class Decision(msgspec.Struct, frozen=True):
     strategy: str
     as_of: int
     weights_as_of: int
+    fits_as_of: int
+    moved_as_of: int
     scored_by: str
     assignments: tuple[Assignment, ...]
     user: dict[str, float]
@@ -85,10 +96,11 @@ class Decision(msgspec.Struct, frozen=True):
 @get("/v1/decisions/{decision:str}", status_code=200, opt=says(Decision))
 async def get_decision(decision: PathId, serving: Serving) -> Answer:
     """Explain a decision: what was decided, on what evidence, why, and what came of it."""
-    return answer(await asyncio.to_thread(_explained, serving.live.engine.log, identifier(decision, "decision")))
+    return answer(await asyncio.to_thread(_explained, serving.live, identifier(decision, "decision")))
 
 
-def _explained(log: EventLog, decision: str) -> Decision:
+def _explained(live: Live, decision: str) -> Decision:
+    log = live.engine.log
     entry = log.find(f"decided/{decision}")
     if entry is None or not isinstance(entry.fact, Decided):
         raise UnknownError(
@@ -109,6 +121,8 @@ def _explained(log: EventLog, decision: str) -> Decision:
                 rewards.append(EarnedAt(later.at, earned.name, earned.value, earned.item, earned.position))
             case _:
                 pass
+    published = live.published(fact.weights_as_of)
+    weights = published.weights.get(fact.scored_by)
     return Decision(
         decision=decision,
         seq=entry.seq,
@@ -117,11 +131,13 @@ def _explained(log: EventLog, decision: str) -> Decision:
         strategy=fact.strategy,
         as_of=fact.as_of,
         weights_as_of=fact.weights_as_of,
+        fits_as_of=fact.fits_as_of,
+        moved_as_of=published.seq,
         scored_by=fact.scored_by,
         assignments=fact.assignments,
         user=fact.user,
         context=fact.context,
-        picks=[_pick(log, pick) for pick in fact.picks],
+        picks=[_pick(log, fact, pick, weights) for pick in fact.picks],
         rankings=fact.rankings,
         skipped=fact.skipped,
         empty=fact.empty,
@@ -133,7 +149,8 @@ def _explained(log: EventLog, decision: str) -> Decision:
     )
 
 
-def _pick(log: EventLog, pick: Pick) -> Explained:
+def _pick(log: EventLog, fact: Decided, pick: Pick, weights: Weights | None) -> Explained:
+    put = ItemPut(pick.item, pick.features) if pick.features is not None else _item(log, pick.version)
     return Explained(
         item=pick.item,
         position=pick.position,
@@ -141,14 +158,27 @@ def _pick(log: EventLog, pick: Pick) -> Explained:
         score=pick.score,
         reason=pick.reason,
         sources=[Evidence(one.name, one.score, one.rank, one.because) for one in pick.sources],
-        features=pick.features if pick.features is not None else _features(log, pick.version),
+        features=None if put is None else put.features,
         team=pick.team,
+        rule=pick.rule,
+        sponsored=pick.sponsored,
+        moved=None if put is None or weights is None else _moved(fact, pick, put, weights),
     )
 
 
-def _features(log: EventLog, version: int) -> Features | None:
-    """The features of the item version that the log holds at this position."""
+def _moved(fact: Decided, pick: Pick, put: ItemPut, weights: Weights) -> Parts:
+    return parts(
+        weights,
+        user=fact.user,
+        context=fact.context,
+        item=item_features(put.item, put.features, put.tags),
+        sources=source_features(pick.sources),
+    )
+
+
+def _item(log: EventLog, version: int) -> ItemPut | None:
+    """The item version that the log holds at this position."""
     for entry in log.read(after=version - 1, limit=1) if version else ():
         if isinstance(entry.fact, ItemPut):
-            return entry.fact.features
+            return entry.fact
     return None
