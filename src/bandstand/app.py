@@ -102,6 +102,7 @@ def learn(settings: Settings, stopping: threading.Event, *, catching_up: Abstrac
         snapshots,
         weights_every_s=settings.weights_every_s,
         model_every_s=settings.model_every_s,
+        fits_every_s=settings.fits_every_s,
     )
     try:
         with catching_up as progress:

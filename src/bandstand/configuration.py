@@ -3,13 +3,12 @@
 import math
 import tomllib
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from bandstand.candidates.registry import GENERATORS
+from bandstand.candidates.registry import names
 from bandstand.errors import BandstandError, InputError
 from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, SignalsPut, StrategyPut, SurfacePut
 from bandstand.experiments.definition import Experiment, check, parse
@@ -135,8 +134,8 @@ def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, 
 
 
 def _check_generators(name: str, strategy: Strategy) -> None:
-    known = [generator.name for generator in GENERATORS]
-    for generator in chain(strategy.generators, *(switch.generators for switch in strategy.switch)):
+    known = names()
+    for generator in strategy.asked:
         if generator not in known:
             raise InputError(
                 f"strategy {name!r}: generator {generator!r} is not defined; known: {', '.join(known)}",

@@ -209,7 +209,7 @@ class _Past:
         elif fact.imported:
             self.stops.add(as_of=seq - 1, weights_as_of=(seq - 1) // FRESH * FRESH, seq=seq)
         else:
-            self.stops.add(as_of=fact.as_of, weights_as_of=fact.weights_as_of, seq=seq)
+            self.stops.add(as_of=fact.as_of, weights_as_of=fact.weights_as_of, fits_as_of=fact.fits_as_of, seq=seq)
 
 
 class _Rows:

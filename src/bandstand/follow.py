@@ -1,15 +1,20 @@
 """Following a log that somebody else writes: learn from it, and publish what was learned as snapshots."""
 
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable
 
 import msgspec
 
+from bandstand.candidates import fits
+from bandstand.candidates.fits import Fits
 from bandstand.errors import StoreError
 from bandstand.events import UserErased
 from bandstand.model import Model, Published
 from bandstand.packing import pack, unpack
+from bandstand.state import State
 from bandstand.store import EventLog, Snapshot, Snapshots
 
 _log = logging.getLogger("bandstand")
@@ -40,8 +45,52 @@ def newest_weights(snapshots: Snapshots, after: int) -> Published | None:
         raise StoreError(f"weights at {after}: the snapshot cannot be read ({error})") from error
 
 
+def newest_fits(snapshots: Snapshots, after: int) -> Fits | None:
+    """Fitted generators made after log position `after`."""
+    snapshot = snapshots.newest("fits", after=after)
+    try:
+        return None if snapshot is None else fits.load(snapshot.body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StoreError(f"fits at {after}: the snapshot cannot be read ({error})") from error
+
+
+class Fitting:
+    """Fitted generators in the making, from what the state knows now. A learner that is about to end does not wait."""
+
+    def __init__(self, state: State) -> None:
+        self.made: Fits | None = None
+        self._names = state.wanted_fits()
+        self._evidence = state.evidence()
+        self._place = (state.seq, state.origin, state.told)
+        self._thread = threading.Thread(target=self._make, name="bandstand-fits", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        return not self._thread.is_alive()
+
+    def _make(self) -> None:
+        people, rows = self._evidence.likes.shape
+        what = (
+            f"{', '.join(self._names)} from {self._evidence.likes.nnz:,} likes of {rows:,} items by {people:,} people"
+        )
+        _log.info("fitting %s", what)
+        began = time.monotonic()
+        try:
+            made = fits.fitted(self._names, self._evidence)
+        except Exception:  # whatever it is, learning goes on, and so do the generators made before
+            _log.exception("fitting %s failed", what)
+            return
+        _log.info("fitted %s in %.1f s", ", ".join(made) or "nothing", time.monotonic() - began)
+        self.made = Fits(*self._place, tuple(self._names), made)
+
+
 class Follower:
-    """The learner beside the servers: folds the log, publishes weights often and whole models now and then."""
+    """The learner beside the servers: folds the log, publishes weights often and whole models now and then.
+
+    Fitted generators are made anew in a thread beside the fold, from a copy of what was known when it began; until it
+    has ended, the servers go on with those made before.
+    """
 
     def __init__(
         self,
@@ -51,6 +100,7 @@ class Follower:
         *,
         weights_every_s: float = 0.5,
         model_every_s: float = 60.0,
+        fits_every_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model = model
@@ -58,22 +108,28 @@ class Follower:
         self._snapshots = snapshots
         self._weights_every_s = weights_every_s
         self._model_every_s = model_every_s
+        self._fits_every_s = fits_every_s
         self._clock = clock
         self._published_at = self._saved_at = clock()
         self._published_learned = -1
         self._saved_seq = model.state.seq
-        self._erased = False
+        self._erased = self._forgetting = False
+        self._fitting: Fitting | None = None
+        self._fits_at = -math.inf
+        model.state.fits = newest_fits(snapshots, -1) or model.state.fits
 
     def turn(self) -> int:
         """Read the next page of the log, learn, and publish what is due; the number of entries read."""
         entries = self._log.read(after=self.model.state.seq)
         for entry in entries:
             self.model.step(entry)
-            self._erased = self._erased or isinstance(entry.fact, UserErased)
+            if isinstance(entry.fact, UserErased):
+                self._erased = self._forgetting = True
         now = self._clock()
         if now - self._published_at >= self._weights_every_s:
             self.publish()
             self._published_at = now
+        self._fit(now)
         if self._erased or now - self._saved_at >= self._model_every_s:
             self.save()
             self._saved_at = now
@@ -85,6 +141,19 @@ class Follower:
             published = self.model.publish()
             self._snapshots.put("weights", Snapshot(published.seq, pack(published)))
             self._published_learned = self.model.learned
+
+    def _fit(self, now: float) -> None:
+        """Publish the fitted generators that are ready, and begin with others where it is time."""
+        if self._fitting is not None and self._fitting.done:
+            made, self._fitting = self._fitting.made, None
+            if made is not None and self.model.adopt_fits(made):
+                # Those from before an erasure were made from what somebody did who is to be forgotten.
+                self._snapshots.put("fits", Snapshot(made.seq, fits.dump(made)), alone=self._forgetting)
+                self._forgetting = False
+        wanted = self.model.state.wanted_fits()
+        due = self.model.fit_due and now - self._fits_at >= self._fits_every_s
+        if self._fitting is None and wanted and (due or self._forgetting):
+            self._fitting, self._fits_at = Fitting(self.model.state), now
 
     def save(self) -> None:
         """Write the whole model down, so that the next start need not fold the log again."""

@@ -13,7 +13,7 @@ from bandstand.engine import Engine, same_request
 from bandstand.erasure import erase
 from bandstand.errors import BusyError, ConflictError
 from bandstand.events import AnyFact, Decided, Draft, Request
-from bandstand.follow import newest_weights
+from bandstand.follow import newest_fits, newest_weights
 from bandstand.model import Published
 from bandstand.store import Appended, Snapshots
 from bandstand.store.writer import Writer
@@ -132,9 +132,13 @@ class Live:
         return stored, not appended.duplicate
 
     async def _adopt(self) -> None:
-        published = await asyncio.to_thread(newest_weights, self._snapshots, self.engine.model.published.seq)
-        if published is not None and self.engine.model.adopt(published):
+        model = self.engine.model
+        published = await asyncio.to_thread(newest_weights, self._snapshots, model.published.seq)
+        if published is not None and model.adopt(published):
             self._served.append(published)
+        fits = await asyncio.to_thread(newest_fits, self._snapshots, model.state.fits.seq)
+        if fits is not None:
+            model.adopt_fits(fits)
 
     async def _tail(self) -> None:
         after = self.engine.model.state.seq

@@ -5,6 +5,8 @@ from typing import Self
 
 import msgspec
 
+from bandstand.candidates.fits import Fits, fitted
+from bandstand.candidates.likes import Likes
 from bandstand.errors import StoreError
 from bandstand.events import Decided, Entry, Exposed, Pick, Rewarded
 from bandstand.features import item_features, position_features, source_features, text
@@ -38,6 +40,7 @@ class Lessons(msgspec.Struct, frozen=True):
 
     join: Join
     students: dict[str, Student]
+    likes: Likes
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class Model:
     def __init__(self, *, learning: bool = True) -> None:
         self.state = State()
         self.published = Published()
+        self.state.likes = Likes() if learning else None
         self.join = Join() if learning else None
         self.learners: dict[str, Learner] = {}
 
@@ -91,6 +95,25 @@ class Model:
             self.published = published
         return fits
 
+    def fit(self) -> Fits:
+        """Make the fitted generators that strategies ask from what is known now, and let decisions ask these."""
+        names = self.state.wanted_fits()
+        made = fitted(names, self.state.evidence())
+        self.state.fits = Fits(self.state.seq, self.state.origin, self.state.told, tuple(names), made)
+        return self.state.fits
+
+    @property
+    def fit_due(self) -> bool:
+        """Whether so much has been told since the last `fit` that it is time for another."""
+        return self.state.fits.due(self.state.wanted_fits(), self.state.told)
+
+    def adopt_fits(self, fits: Fits) -> bool:
+        """Ask these fitted generators from now on; refused as in `adopt`."""
+        fit = self.state.fits.seq < fits.seq <= self.state.seq and fits.origin == self.state.origin
+        if fit:
+            self.state.fits = fits
+        return fit
+
     def dump(self) -> bytes:
         lessons = None
         if self.join is not None:
@@ -98,7 +121,8 @@ class Model:
                 name: Student(learner.learning, learner.learned, learner.dump())
                 for name, learner in self.learners.items()
             }
-            lessons = Lessons(self.join, students)
+            assert self.state.likes is not None
+            lessons = Lessons(self.join, students, self.state.likes)
         return pack(Saved(SNAPSHOT_FORMAT, self.state.dump(), lessons, self.published))
 
     @classmethod
@@ -116,7 +140,7 @@ class Model:
             raise StoreError(f"snapshot: it cannot be read by this release ({error})") from error
         model.published = saved.published
         if learning and saved.lessons is not None:
-            model.join = saved.lessons.join
+            model.join, model.state.likes = saved.lessons.join, saved.lessons.likes
             model.learners = {
                 name: Learner(student.learning, student.dumped, learned=student.learned)
                 for name, student in saved.lessons.students.items()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.ask import Asked, Given
-from bandstand.candidates import NOBODY, Ask, Mask, Rows
+from bandstand.candidates import NOBODY, Ask, Fitted, Generator, Mask, Proposals, Rows
 from bandstand.candidates.blend import NOT_PROPOSED, Candidates, blend, source_matrix, source_names, sources
 from bandstand.candidates.content import Content
 from bandstand.candidates.reasons import reason
@@ -72,7 +72,9 @@ def _brought(state: State, offer: Offer, chosen: Sequence[int]) -> list[list[int
         rows, ranks = offer.candidates.rows[chosen], offer.candidates.ranks[chosen]
         for column, name in enumerate(names):
             proposed = ranks[:, column] != NOT_PROPOSED
-            brought[proposed, column] = state.generators[name].brought(offer.ask, rows[proposed])
+            generator = state.generator(name)
+            if generator is not None:
+                brought[proposed, column] = generator.brought(offer.ask, rows[proposed])
     found: list[list[int]] = brought.tolist()
     return found
 
@@ -114,13 +116,17 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
         segments=asked.segments,
     )
     generators = _generators(strategy, asked)
-    said = [(name, state.generators[name].propose(ask)) for name in generators]
+    said = [(name, _said(state.generator(name), ask)) for name in generators]
     weights = list(generators.values())
     fallback = not any(len(proposals.rows) for _, proposals in said)
     if fallback:
         said, weights = [(FALLBACK, state.generators[FALLBACK].propose(ask))], [1.0]
     candidates = blend(said, limit=strategy.candidates, weights=weights, how=strategy.blend)
     return Offer([state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback, ask)
+
+
+def _said(generator: Generator | Fitted | None, ask: Ask) -> Proposals:
+    return generator.propose(ask) if generator is not None else Proposals(np.zeros(0, np.int64), np.zeros(0))
 
 
 def _generators(strategy: Strategy, asked: Asked) -> dict[str, float]:

@@ -172,6 +172,7 @@ def _decided(
         picks=answer.picks,
         as_of=model.state.seq,
         weights_as_of=model.published.seq,
+        fits_as_of=model.state.fits.seq,
         scored_by=recipe.weights if recipe.learns else "",
         teaches=tuple(student.weights for student in teaches if student.learns),
         assignments=assignments,

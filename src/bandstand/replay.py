@@ -4,19 +4,22 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
-from typing import Final, NamedTuple
+from math import inf
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from bandstand.candidates.likes import Likes
 from bandstand.errors import BandstandError, StoreError
 from bandstand.events import AnyFact, Decided, Entry, Pick, UserErased
-from bandstand.model import Model, Published
+from bandstand.model import Model
 from bandstand.rank import decide
 from bandstand.store import EventLog, entries
 
+T = TypeVar("T")
 Progress = Callable[[int, int | None], None]
 """Told how many decisions are done, and of how many."""
 
@@ -70,24 +73,26 @@ class Difference(NamedTuple):
 
 
 class Stops:
-    """Where decisions were made: the log position that the server had read, that of its weights, and their own."""
+    """Where decisions were made: the log position that the server had read, those of its weights and its fitted
+    generators, and their own."""
 
     def __init__(self) -> None:
-        self._places = array("q")  # 24 bytes a decision: a log has many
+        self._places = array("q")  # 32 bytes a decision: a log has many
 
-    def add(self, *, as_of: int, weights_as_of: int, seq: int) -> None:
+    def add(self, *, as_of: int, weights_as_of: int, fits_as_of: int = 0, seq: int) -> None:
         """StoreError where the decision would have read what came after it."""
-        if not 0 <= weights_as_of <= as_of < seq:
+        if not (0 <= weights_as_of <= as_of < seq and 0 <= fits_as_of <= as_of):
             raise StoreError(
-                f"entry {seq}: a decision that had read up to {as_of}, with weights of {weights_as_of}, cannot stand "
-                "here, so the log is not whole; restore a backup, or import an export into a database of its own"
+                f"entry {seq}: a decision that had read up to {as_of}, with weights of {weights_as_of} and generators "
+                f"of {fits_as_of}, cannot stand here, so the log is not whole; restore a backup, or import an export "
+                "into a database of its own"
             )
-        self._places.extend((as_of, weights_as_of, seq))
+        self._places.extend((as_of, weights_as_of, fits_as_of, seq))
 
     def in_order(self) -> npt.NDArray[np.int64]:
         """One row a decision, in the order in which a fold passes them: by `as_of`, then by `seq`."""
-        places = np.array(self._places, np.int64).reshape(-1, 3)
-        return places[np.lexsort((places[:, 2], places[:, 0]))]
+        places = np.array(self._places, np.int64).reshape(-1, 4)
+        return places[np.lexsort((places[:, 3], places[:, 0]))]
 
 
 def replay(log: EventLog, *, progress: Progress | None = None) -> Replayed:
@@ -103,7 +108,7 @@ def replay(log: EventLog, *, progress: Progress | None = None) -> Replayed:
             case Decided(imported=True):
                 skipped["imported"] += 1
             case Decided() as fact:
-                stops.add(as_of=fact.as_of, weights_as_of=fact.weights_as_of, seq=entry.seq)
+                stops.add(as_of=fact.as_of, weights_as_of=fact.weights_as_of, fits_as_of=fact.fits_as_of, seq=entry.seq)
             case UserErased() as fact:
                 erased.add(fact.user)
             case _:
@@ -132,28 +137,46 @@ def revisited(
     later stop needs. Without `learning` there are no weights, and the fold is faster.
     """
     places = stops.in_order()
-    needed = Counter(places[:, 1].tolist())
-    publishing = iter(sorted(needed))
-    weights_at = next(publishing, None)
-    kept: dict[int, Published] = {}
     model, ahead = Model(learning=learning), _Ahead(log)
-    for done, (as_of, weights_as_of, seq) in enumerate(map(np.ndarray.tolist, places), start=1):
-        while weights_at is not None and weights_at <= as_of:
-            _step_to(model, ahead, weights_at)
-            kept[weights_at] = model.publish()
-            weights_at = next(publishing, None)
+    model.state.likes = Likes()
+    published, fits = _Kept(places[:, 1], model.publish), _Kept(places[:, 2], model.fit)
+    for done, (as_of, weights_as_of, fits_as_of, seq) in enumerate(map(np.ndarray.tolist, places), start=1):
+        while (next_ := min(published.next, fits.next)) <= as_of:
+            _step_to(model, ahead, next_)
+            published.reached(next_)
+            fits.reached(next_)
         _step_to(model, ahead, as_of)
         fact = ahead.fact(seq)
         assert isinstance(fact, Decided)
         newest = model.published
-        model.published = kept[weights_as_of]
+        model.published, model.state.fits = published.take(weights_as_of), fits.take(fits_as_of)
         yield Revisited(model, seq, fact)
         model.published = newest  # `publish` takes over from it what has not changed since
-        needed[weights_as_of] -= 1
-        if not needed[weights_as_of]:
-            del kept[weights_as_of]
         if progress is not None:
             progress(done, len(places))
+
+
+class _Kept(Generic[T]):
+    """What is made at certain log positions, held as long as some later decision needs it."""
+
+    def __init__(self, positions: npt.NDArray[np.int64], make: Callable[[], T]) -> None:
+        self._needed = Counter(positions.tolist())
+        self._ahead = deque(sorted(self._needed))
+        self._make = make
+        self._held: dict[int, T] = {}
+
+    @property
+    def next(self) -> float:
+        """The next position at which something is to be made."""
+        return self._ahead[0] if self._ahead else inf
+
+    def reached(self, position: float) -> None:
+        if position == self.next:
+            self._held[self._ahead.popleft()] = self._make()
+
+    def take(self, position: int) -> T:
+        self._needed[position] -= 1
+        return self._held[position] if self._needed[position] else self._held.pop(position)
 
 
 class _Ahead:
@@ -173,7 +196,7 @@ class _Ahead:
         return self._held[seq - self._held[-1].seq - 1].fact
 
 
-def _step_to(model: Model, ahead: _Ahead, seq: int) -> None:
+def _step_to(model: Model, ahead: _Ahead, seq: float) -> None:
     while model.state.seq < seq:
         model.step(ahead.next())
 

@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     experiments: str = "experiments"
     queue: Annotated[int, msgspec.Meta(ge=1)] = 4096
     weights_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.5
+    fits_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0
     model_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0
     strategies: dict[str, Any] = {}
     surfaces: dict[str, Any] = {}

@@ -8,7 +8,9 @@ from typing import NamedTuple, Self, assert_never
 import msgspec
 import numpy as np
 
-from bandstand.candidates import Generator, Rows, Scores, Touch
+from bandstand.candidates import Evidence, Fitted, Generator, Rows, Scores, Touch
+from bandstand.candidates.fits import Fits, fittable
+from bandstand.candidates.likes import Likes
 from bandstand.candidates.registry import GENERATORS
 from bandstand.candidates.trending import Popular
 from bandstand.catalogue import Catalogue
@@ -98,6 +100,7 @@ class Plain(msgspec.Struct):
     seq: int = 0
     clock: float = 0.0
     origin: float = 0.0
+    told: int = 0
     catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
     people: dict[str, UserPut] = {}
     histories: dict[str, Past] = {}
@@ -118,8 +121,13 @@ class State(Plain):
     `origin` the first: what tells one log from another.
 
     `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took.
-    `tastes` remembers what was made of the histories asked about since an item changed.
+    `tastes` remembers what was made of the histories asked about since an item changed, and `told` counts likes and
+    items put. `fits` are the fitted generators that serve; `likes`, from which they are made, are held where they are
+    made, and not among what is written down of a state.
     """
+
+    fits: Fits = Fits()
+    likes: Likes | None = None
 
     tastes: dict[bytes, dict[str, float]] = {}
     generators: dict[str, Generator] = msgspec.field(default_factory=lambda: {kind.name: kind() for kind in GENERATORS})
@@ -140,6 +148,7 @@ class State(Plain):
                 self._felt(fact, fact.item, entry.at)
             case ItemPut() as fact:
                 row = self.catalogue.put(fact, version=entry.seq, at=entry.at)
+                self.told += 1
                 self.tastes.clear()
                 for generator in self.generators.values():
                     generator.put(row, fact, entry.at)
@@ -196,6 +205,20 @@ class State(Plain):
         assert isinstance(popular, Popular)
         return popular.heat(rows, self.clock)
 
+    def generator(self, name: str) -> Generator | Fitted | None:
+        """The generator of that name; None where it is one that has not been made yet."""
+        return self.fits.generators.get(name) or self.generators.get(name)
+
+    def wanted_fits(self) -> list[str]:
+        """The fitted generators that some strategy asks."""
+        return fittable({name for strategy in self.strategies.values() for name in strategy.asked})
+
+    def evidence(self) -> Evidence:
+        """What fitted generators are made from, as it is now: a copy."""
+        assert self.likes is not None, "only who makes them holds what they are made from"
+        rows = len(self.catalogue)
+        return Evidence(self.likes.matrix(rows), np.zeros((rows, 64), np.float32))
+
     def title(self, item: str) -> str:
         """What to call the item when talking to a person."""
         row = self.catalogue.rows.get(item)
@@ -235,6 +258,9 @@ class State(Plain):
         touch = Touch(row, at, () if before is None else tuple(before.rows), worth, tuple(map(hidden, fact.segments)))
         for generator in self.generators.values():
             generator.touched(touch)
+        self.told += 1
+        if self.likes is not None and who:
+            self.likes.add(who[0], row, worth)
         for name in who:
             past = self.histories.get(name)
             if past is None:
@@ -252,10 +278,15 @@ class State(Plain):
     def _erased(self, fact: UserErased) -> None:
         """Forget who was erased: under the pseudonym where the log has been rewritten already when it is read, and
         under every name that had the marks of the old one where it was read before."""
-        forgotten = [self.histories.pop(f"u:{fact.user}", None), self.people.pop(fact.user, None)]
-        if not any(forgotten):
-            self.people = {user: put for user, put in self.people.items() if mark(user) not in fact.was}
-            self.histories = {who: rows for who, rows in self.histories.items() if mark(who[2:]) not in fact.was}
+
+        def meant(name: str) -> bool:
+            return name == fact.user or mark(name) in fact.was
+
+        self.people = {user: put for user, put in self.people.items() if not meant(user)}
+        for who in [who for who in self.histories if meant(who[2:])]:
+            del self.histories[who]
+            if self.likes is not None:
+                self.likes.forget(who)
 
     def _stage(self, experiment: str) -> Stage:
         trial = self.trials.get(experiment)

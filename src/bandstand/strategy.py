@@ -1,5 +1,6 @@
 """Strategies and surfaces: a named recipe for a slate, and the places in an app that ask for one."""
 
+from itertools import chain
 from typing import Annotated, Literal
 
 import msgspec
@@ -48,6 +49,11 @@ class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] = 200
     policy: AnyPolicy = EpsilonGreedy()
     learning: Learning = Learning()
+
+    @property
+    def asked(self) -> list[str]:
+        """Every generator that it may ask."""
+        return list(dict.fromkeys(chain(self.generators, *(one.generators for one in self.switch))))
 
 
 class Surface(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,9 +1,15 @@
 """The generators there are."""
 
-from bandstand.candidates import Generator
+from bandstand.candidates import Fitted, Generator
 from bandstand.candidates.collaborative import Collaborative
 from bandstand.candidates.content import Content
 from bandstand.candidates.discovery import Discovery
 from bandstand.candidates.trending import Popular, Trending
 
 GENERATORS: tuple[type[Generator], ...] = (Collaborative, Content, Trending, Popular, Discovery)
+FITTED: tuple[type[Fitted], ...] = ()
+
+
+def names() -> list[str]:
+    """What a strategy may ask for."""
+    return list(dict.fromkeys([*(kind.name for kind in GENERATORS), *(kind.name for kind in FITTED)]))

@@ -88,6 +88,8 @@ def play(scenario: Scenario, name: str, arm: Arm, seed: int) -> Trace:
         stage.answered(visit, engine.rank(request(visit, arm, surface=scenario.surface), decision=decision, at=now))
         if (number + 1) % scenario.publish_every == 0:
             engine.model.publish()
+        if engine.model.fit_due:
+            engine.model.fit()
     stage.deliver(until=inf)
     return stage.trace(name)
 
