@@ -8,6 +8,7 @@ from bandstand.cli.check import check
 from bandstand.cli.demo import demo
 from bandstand.cli.evaluate import evaluate
 from bandstand.cli.exchange import export, import_
+from bandstand.cli.power import power
 from bandstand.cli.replay import replay
 from bandstand.cli.report import report
 from bandstand.cli.serve import serve
@@ -24,7 +25,7 @@ def bandstand() -> None:
     """
 
 
-for _command in (serve, demo, import_, export, replay, evaluate, simulate, report, check):
+for _command in (serve, demo, import_, export, replay, evaluate, simulate, report, power, check):
     bandstand.add_command(_command)
 
 

@@ -1,0 +1,122 @@
+"""`bandstand power`: how long would an experiment take, and what could it find?"""
+
+import math
+
+import msgspec
+import rich_click as click
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bandstand.cli import options
+from bandstand.cli.progress import progress
+from bandstand.plan import Kind, Plan, Replayed, plan, replayed, traffic
+from bandstand.plan.needs import WEEKS
+from bandstand.store.sql import open_log
+
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What is printed: by formula and, where it was asked for, by trying."""
+
+    plan: Plan
+    replayed: Replayed | None
+
+
+@click.command()
+@click.option("--surface", default="home", show_default=True, help="Where the experiment would run.")
+@click.option("--reward", default="click", show_default=True, help="The reward that it would measure.")
+@click.option(
+    "--kind",
+    type=click.Choice(["mean", "proportion", "ratio"]),
+    default="mean",
+    show_default=True,
+    help="Rewards per unit, units with any, or rewards per pick shown.",
+)
+@click.option("--unit", type=click.Choice(["user", "session"]), default="user", show_default=True)
+@click.option("--lift", type=float, default=0.05, show_default=True, help="The relative change to find: 0.05 is 5 %.")
+@click.option("--power", type=_SHARE, default=0.8, show_default=True, help="How surely to find it.")
+@click.option("--alpha", type=_SHARE, default=0.05, show_default=True)
+@click.option("--arms", type=click.IntRange(2, 100), default=2, show_default=True, help="Equal variants.")
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Of units.")
+@click.option("--days", type=click.FloatRange(0, min_open=True), default=28.0, show_default=True, help="Look back.")
+@click.option("--replay", "times", type=click.IntRange(0, 100_000), default=0, help="Also try it so often on the log.")
+@options.database
+@options.as_json
+def power(
+    surface: str,
+    reward: str,
+    kind: Kind,
+    unit: str,
+    lift: float,
+    power: float,
+    alpha: float,
+    arms: int,
+    share: float,
+    days: float,
+    times: int,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Say how many units and days an experiment needs, from the log's own traffic and spread.
+
+    With --replay the units of the log are split by chance again and again, with the lift put into one side.
+    """
+    log = open_log(options.settings(database=database).database, readonly=True)
+    seen = traffic(log, surface, reward, unit="user" if unit == "user" else "session", days=days)
+    log.close()
+    planned = plan(seen, kind=kind, lift=lift, power=power, alpha=alpha, arms=arms, share=share)
+    tried = None
+    if times:
+        with progress("splitting", "times") as told:
+            tried = replayed(seen, kind=kind, lift=lift, alpha=alpha, times=times, progress=told)
+    if as_json:
+        options.print_json(Answered(planned, tried))
+    else:
+        options.console().print(render(planned, tried))
+
+
+def render(planned: Plan, tried: Replayed | None) -> RenderableType:
+    """As people read it in a terminal of 80 columns."""
+    per = {"mean": f"per {planned.unit}", "proportion": f"of {planned.unit}s", "ratio": "per pick shown"}[planned.kind]
+    about = Text(
+        f"To find a lift of {planned.lift:+.3g} ({planned.lift:+.1%}) of '{planned.reward}' {per} on surface "
+        f"'{planned.surface}' with {planned.power:.0%} power at α = {planned.alpha:g}, {planned.arms} arms, "
+        f"{planned.share:.0%} of {planned.unit}s.\nSeen: {planned.units:,} {planned.unit}s in {_length(planned.days)}, "
+        f"mean {planned.mean:.4g}, standard deviation {planned.spread:.4g}."
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "per arm", "days", *(f"in {weeks:g} d" for weeks in WEEKS)):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for need in planned.needs:
+        found = ("none" if lift is None else f"{lift:+.1%}" for lift in need.found)
+        table.add_row(need.says, f"{need.per_arm:,}", _days(need.days), *found)
+    note = "The last columns: the least lift found by then."
+    if planned.days < 1:
+        note = "The log covers less than a day, which does not say how many come in a week."
+    parts: list[RenderableType] = [about, Text(), table, Text(note)]
+    if tried is not None:
+        parts += [Text(), Text(_tried(tried))]
+    return Group(*parts)
+
+
+def _length(days: float) -> str:
+    hours = 24 * days
+    return f"{days:.3g} days" if days >= 1 else f"{hours:.2g} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
+
+
+def _days(days: float | None) -> str:
+    if days is None:
+        return ""
+    return "never" if math.isinf(days) else f"{days:,.3g}"
+
+
+def _tried(tried: Replayed) -> str:
+    low, high = tried.fixed_interval
+    first, last = tried.sequential_interval
+    return (
+        f"Tried {tried.times:,} times on the {tried.units:,} units of the log: found by one look at the end in "
+        f"{tried.fixed:.1%} [{low:.1%}, {high:.1%}], by looks at any time in {tried.sequential:.1%} "
+        f"[{first:.1%}, {last:.1%}]."
+    )
