@@ -9,6 +9,11 @@ import numpy.typing as npt
 from bandstand.native import native
 from bandstand.policy import Policy, Probabilities, Scores, Slot
 from bandstand.policy.explore import EpsilonGreedy
+from bandstand.shape import PLAIN, Cap, Mixture, Shape
+
+Indices = npt.NDArray[np.int64]
+
+_CERTAIN = np.ones(1)
 
 
 class Drawn(NamedTuple):
@@ -26,21 +31,23 @@ def draw(
     chances: Sequence[float],
     first_position: int = 0,
     learned: int = 0,
+    shape: Shape = PLAIN,
 ) -> list[Drawn]:
     """A slot of the page from `first_position` on for each of `chances`, uniform in [0, 1); fewer where items run out.
 
-    At each slot the policy explores anew over the items still left.
+    At each slot the policy explores anew over the items still left and permitted, with the scores that `shape` gives
+    them after the picks above.
     """
     chances = chances[: len(items)]
-    if native is not None and isinstance(policy, EpsilonGreedy):
-        return _greedily(policy.epsilon, scores, chances)
-    left = _Left(scores)
+    if native is not None and isinstance(policy, EpsilonGreedy) and shape.only_lifts:
+        return _greedily(policy.epsilon, scores if shape.lifts is None else scores + shape.lifts, chances)
+    slots = _Slots(policy, scores, items, first_position, learned, shape)
     slate: list[Drawn] = []
-    for position, chance in enumerate(chances, start=first_position):
-        shares = policy.probabilities(left.scores, Slot(items, left.indices, position, learned))
+    for chance in chances:
+        left, shares = slots.next()
         at = pick(shares, chance)
-        slate.append(Drawn(int(left.indices[at]), float(shares[at])))
-        left.remove(at)
+        slate.append(Drawn(int(left[at]), float(shares[at])))
+        slots.fill(slate[-1].chosen)
     return slate
 
 
@@ -52,19 +59,19 @@ def propensities(
     *,
     first_position: int = 0,
     learned: int = 0,
+    shape: Shape = PLAIN,
 ) -> npt.NDArray[np.float64]:
-    """The probability of each pick of the slate `order` (indices into `items`) given the picks above it; 0 from an
-    index of -1, an item that is not a candidate, onwards."""
-    left = _Left(scores)
+    """The probability of each pick of the slate `order` (indices into `items`) given the picks above it; 0 from the
+    first on that could not be made there, such as -1, an item that is not a candidate."""
+    slots = _Slots(policy, scores, items, first_position, learned, shape)
     found = np.zeros(len(order))
-    for slot, index in enumerate(order):
-        places = np.flatnonzero(left.indices == index)
+    for slot, index in enumerate(order[: len(items)]):
+        left, shares = slots.next()
+        places = np.flatnonzero(left == index)
         if not len(places):
             break
-        at = int(places[0])
-        chances = policy.probabilities(left.scores, Slot(items, left.indices, first_position + slot, learned))
-        found[slot] = chances[at]
-        left.remove(at)
+        found[slot] = shares[places[0]]
+        slots.fill(index)
     return found
 
 
@@ -83,14 +90,83 @@ def _greedily(epsilon: float, scores: Scores, chances: Sequence[float]) -> list[
     return list(map(Drawn, chosen.tolist(), shares.tolist()))
 
 
-class _Left:
-    """The items not drawn yet, in their first order: views of two arrays that close up where one is taken out."""
+class _Slots:
+    """A slate that is being filled from its first slot down."""
 
-    def __init__(self, scores: Scores) -> None:
-        self.scores = scores.copy()
-        self.indices = np.arange(len(scores))
+    def __init__(
+        self, policy: Policy, scores: Scores, items: Sequence[str], position: int, learned: int, shape: Shape
+    ) -> None:
+        self._policy, self._items, self._position, self._learned = policy, items, position, learned
+        self._scores = scores if shape.lifts is None else scores + shape.lifts
+        self._mixtures = shape.mixtures
+        self._terms = [term.follow() for term in shape.terms]
+        self._pins = sorted(shape.pins.items(), reverse=True)
+        self._free = np.ones(len(items), np.bool_)
+        self._free[list(shape.pins.values())] = False
+        self._permitted = self._free.copy()
+        self._caps = [_Count(cap) for cap in shape.caps]
+        for index in shape.pins.values():
+            self._count(index)
+        for cap in self._caps:
+            self._permitted &= ~cap.full
 
-    def remove(self, at: int) -> None:
-        for array in (self.scores, self.indices):
-            array[at:-1] = array[at + 1 :]
-        self.scores, self.indices = self.scores[:-1], self.indices[:-1]
+    def next(self) -> tuple[Indices, Probabilities]:
+        """The items that the next slot may hold, rising, and their probabilities."""
+        left = self._permitted.nonzero()[0]
+        if not len(left):
+            left = self._free.nonzero()[0]
+        if self._pins and (self._pins[-1][0] <= self._position or not len(left)):
+            return np.array([self._pins[-1][1]]), _CERTAIN
+        scores = self._scores
+        for term in self._terms:
+            scores = scores + term.amounts
+        shares = self._policy.probabilities(scores[left], Slot(self._items, left, self._position, self._learned))
+        return left, _mixed(shares, left, self._mixtures) if self._mixtures else shares
+
+    def fill(self, index: int) -> None:
+        """This item holds the next slot."""
+        self._position += 1
+        if self._pins and self._pins[-1][1] == index:
+            self._pins.pop()
+        else:
+            self._free[index] = self._permitted[index] = False
+            self._count(index)
+        for term in self._terms:
+            term.picked(index)
+
+    def _count(self, index: int) -> None:
+        for cap in self._caps:
+            if cap.reached(index):
+                self._permitted &= ~cap.full
+
+
+class _Count:
+    """How many picks each group of a cap has; `full` masks the items of those that have all that they may."""
+
+    def __init__(self, cap: Cap) -> None:
+        self._groups, self._most = cap
+        self._counts = np.zeros(int(self._groups.max(initial=-1)) + 1, np.int64)
+        self.full = self._groups >= (0 if self._most <= 0 else len(self._counts))
+
+    def reached(self, index: int) -> bool:
+        """Count this pick; whether its group may not have more."""
+        group = int(self._groups[index])
+        if group < 0:
+            return False
+        self._counts[group] += 1
+        if self._counts[group] != self._most:
+            return False
+        self.full |= self._groups == group
+        return True
+
+
+def _mixed(shares: Probabilities, left: Indices, mixtures: Sequence[Mixture]) -> Probabilities:
+    """The policy's probabilities, but for the share of each mixture that has members left."""
+    kept, mixed = 1.0, np.zeros(len(left))
+    for share, members in mixtures:
+        inside = members[left]
+        count = np.count_nonzero(inside)
+        if count:
+            kept -= share
+            mixed[inside] += share / count
+    return kept * shares + mixed
