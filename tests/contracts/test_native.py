@@ -18,6 +18,7 @@ from bandstand.native import native
 from bandstand.policy import linear
 from bandstand.policy.explore import EpsilonGreedy
 from bandstand.policy.linear import Offered, Shared, Weights
+from bandstand.shape import Shape
 from bandstand.slate import Drawn, draw
 
 pytestmark = pytest.mark.skipif(native is None, reason="there was no C compiler when the package was installed")
@@ -69,10 +70,12 @@ def test_greedy_slates(seed: int, values: list[float], n: int, epsilon: float) -
     chances = [*np.random.default_rng(seed).random(n).tolist(), 0.0, 1 - 2**-53]
     scores, names, policy = np.array(values), [str(k) for k in range(len(values))], EpsilonGreedy(epsilon)
 
-    def drawn() -> list[Drawn]:
-        return draw(policy, scores, names, chances=chances)
+    for shape in (Shape(), Shape(lifts=scores[::-1])):
 
-    assert drawn() == without_native(slate, drawn)
+        def drawn(shape: Shape = shape) -> list[Drawn]:
+            return draw(policy, scores, names, chances=chances, shape=shape)
+
+        assert drawn() == without_native(slate, drawn)
 
 
 @given(seeds, st.integers(0, 400), st.integers(0, 50), st.floats(0, 1))

@@ -1,5 +1,6 @@
 """What holds for every slate, whatever is wished of it: exact probabilities, each item once, and every wish kept."""
 
+from collections.abc import Sequence
 from itertools import combinations, permutations
 from typing import get_args
 
@@ -12,6 +13,9 @@ from bandstand.policy.baseline import Fixed
 from bandstand.policy.explore import EpsilonGreedy, Softmax
 from bandstand.policy.registry import AnyPolicy
 from bandstand.shape import Cap, Mixture, Shape
+from bandstand.shape.calibration import calibration
+from bandstand.shape.determinant import Determinant
+from bandstand.shape.redundancy import Redundancy
 from bandstand.slate import draw, propensities
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
@@ -28,6 +32,19 @@ WISHES = {
 }
 
 
+CHANCE = np.random.default_rng(7)
+VECTORS = CHANCE.normal(size=(N, 4)).astype(np.float32)
+VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
+VECTORS[3] = VECTORS[1]
+VECTORS[4] = 0
+CATEGORIES = [("red", "shoe"), ("red",), ("blue", "shoe"), (), ("blue",), ("red", "hat")]
+TERMS = {
+    "redundancy": Redundancy(VECTORS, 0.5),
+    "determinant": Determinant(VECTORS, 0.2),
+    "calibration": calibration({"red": 0.5, "shoe": 0.3, "scarf": 0.2}, CATEGORIES, 0.4),
+}
+
+
 def together(*shapes: Shape) -> Shape:
     """All of these wishes at once."""
     return Shape(
@@ -39,9 +56,17 @@ def together(*shapes: Shape) -> Shape:
     )
 
 
-COMBINED = [chosen for count in range(len(WISHES) + 1) for chosen in combinations(WISHES, count)]
+def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    return [chosen for count in range(len(names) + 1) for chosen in combinations(names, count)]
+
+
+ALL = {**WISHES, **{name: Shape(terms=[term]) for name, term in TERMS.items()}}
+COMBINED = [
+    *subsets(list(WISHES)),
+    *((*others, *terms) for others in ((), WISHES) for terms in subsets(list(TERMS)) if terms),
+]
 every_shape = pytest.mark.parametrize(
-    "shape", [together(*map(WISHES.__getitem__, chosen)) for chosen in COMBINED], ids=[" ".join(c) for c in COMBINED]
+    "shape", [together(*map(ALL.__getitem__, chosen)) for chosen in COMBINED], ids=[" ".join(c) for c in COMBINED]
 )
 every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: type(policy).__name__)
 
@@ -85,7 +110,7 @@ def test_each_slate_is_drawn_with_the_probability_that_others_find_for_it(
 
 
 def test_shaped_slates_come_as_often_as_their_propensity_says() -> None:
-    shape, rounds = together(*WISHES.values()), 10_000
+    shape, rounds = together(*ALL.values()), 10_000
     counts = dict.fromkeys(permutations(range(N), 2), 0)
     for key in range(rounds):
         order, _ = drawn(Softmax(0.3), shape, key, n=2)
