@@ -27,7 +27,8 @@ class Given(NamedTuple):
 class Asked(NamedTuple):
     """One request, the same for every strategy that answers it.
 
-    `page` is the catalogue row of the item that the page is about, if any. `among` are the candidates that the app
+    `page` is the catalogue row of the item that the page is about, if any, `who` the user and the session as far as
+    slates may be personal. `among` are the candidates that the app
     named, or, where it named none, a mask of the rows that may be proposed.
     """
 
@@ -36,6 +37,7 @@ class Asked(NamedTuple):
     surface: Surface
     n: int
     page: int | None
+    who: tuple[str | None, str | None]
     history: History
     recent: Rows
     ages_s: Scores
@@ -68,6 +70,7 @@ def understand(state: State, request: Request, decision: str) -> Asked:
         surface=surface,
         n=n,
         page=state.catalogue.rows.get(page) if isinstance(page, str) else None,
+        who=who,
         history=history,
         recent=recent.rows,
         ages_s=np.maximum(request.time - recent.at, 0.0),

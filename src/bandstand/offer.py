@@ -11,11 +11,13 @@ from bandstand.ask import Asked, Given
 from bandstand.candidates import NOBODY, Ask, Fitted, Generator, Mask, Proposals, Rows
 from bandstand.candidates.blend import NOT_PROPOSED, Candidates, blend, source_matrix, source_names, sources
 from bandstand.candidates.content import Content
+from bandstand.candidates.newcomers import Newcomers
 from bandstand.candidates.reasons import reason
 from bandstand.events import Inline, Pick, Source
 from bandstand.features import Indices, Values, hashed, item_features
 from bandstand.policy import Scores
 from bandstand.policy.linear import Offered
+from bandstand.shape import settings
 from bandstand.slate import Drawn
 from bandstand.state import History, State
 from bandstand.strategy import Strategy
@@ -104,6 +106,7 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
     if asked.page is not None:
         others = history.rows != asked.page
         history = History(np.r_[asked.page, history.rows[others]], np.r_[1.0, history.weights[others]])
+    generators = _generators(strategy, asked)
     ask = Ask(
         decision=asked.decision,
         now=asked.request.time,
@@ -115,7 +118,9 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
         ages_s=asked.ages_s,
         segments=asked.segments,
     )
-    generators = _generators(strategy, asked)
+    if Newcomers.name in generators:
+        granted = strategy.diversity.newcomers or settings.Newcomers()
+        ask = ask._replace(new=state.shown.fewer(granted.exposures, len(state.catalogue)))
     said = [(name, _said(state.generator(name), ask)) for name in generators]
     weights = list(generators.values())
     fallback = not any(len(proposals.rows) for _, proposals in said)

@@ -19,6 +19,7 @@ from bandstand.model import Model
 from bandstand.offer import Offer, offer, offered, picked
 from bandstand.policy import Scores
 from bandstand.policy.linear import Shared, untaught
+from bandstand.shaping import shaped
 from bandstand.slate import draw, propensities
 from bandstand.state import State
 from bandstand.strategy import Strategy
@@ -86,6 +87,7 @@ def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
         return Slate((), candidates.fallback, _why_empty(model.state, asked))
     scores, learned = _scores(model, asked, recipe, candidates)
     first = asked.request.first_position
+    shape = shaped(model.state, asked, recipe.strategy.diversity, candidates, scores)
     drawn = draw(
         recipe.strategy.policy,
         scores,
@@ -93,6 +95,7 @@ def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
         chances=uniforms(asked.decision, recipe.stream, first=first, count=asked.n),
         first_position=first,
         learned=learned,
+        shape=shape,
     )
     picks = picked(model.state, candidates, drawn, scores=scores, first_position=first)
     return Slate(picks, candidates.fallback, None)
@@ -113,6 +116,7 @@ def slate_propensities(model: Model, asked: Asked, recipe: Recipe, items: Sequen
         [index.get(item, -1) for item in items],
         first_position=asked.request.first_position,
         learned=learned,
+        shape=shaped(model.state, asked, recipe.strategy.diversity, candidates, scores),
     )
 
 

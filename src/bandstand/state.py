@@ -12,6 +12,7 @@ from bandstand.candidates import Evidence, Fitted, Generator, Rows, Scores, Touc
 from bandstand.candidates.fits import Fits, fittable
 from bandstand.candidates.likes import Likes
 from bandstand.candidates.registry import GENERATORS
+from bandstand.candidates.sketches import Sketches
 from bandstand.candidates.trending import Popular
 from bandstand.catalogue import Catalogue
 from bandstand.chance import token
@@ -37,6 +38,7 @@ from bandstand.experiments.definition import Experiment
 from bandstand.experiments.lifecycle import Stage
 from bandstand.features import hidden, named
 from bandstand.packing import pack, unpack
+from bandstand.shown import NOT_SHOWN, Showings, Shown
 from bandstand.strategy import Strategy, Surface
 
 LONGEST_HISTORY = 50
@@ -104,6 +106,8 @@ class Plain(msgspec.Struct):
     catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
     people: dict[str, UserPut] = {}
     histories: dict[str, Past] = {}
+    shown: Shown = msgspec.field(default_factory=Shown)
+    sketches: Sketches = msgspec.field(default_factory=Sketches)
     surfaces: dict[str, Surface] = {}
     strategies: dict[str, Strategy] = {}
     signals: dict[str, float] = {}
@@ -139,7 +143,9 @@ class State(Plain):
         self.seq = entry.seq
         self.clock = max(self.clock, entry.at)
         match entry.fact:
-            case Decided() | Exposed():
+            case Decided() as fact:
+                self._showed(fact, entry.at)
+            case Exposed():
                 pass
             case Rewarded() as fact:
                 if fact.item is not None:
@@ -150,6 +156,7 @@ class State(Plain):
                 row = self.catalogue.put(fact, version=entry.seq, at=entry.at)
                 self.told += 1
                 self.tastes.clear()
+                self.sketches.put(row, fact)
                 for generator in self.generators.values():
                     generator.put(row, fact, entry.at)
             case ItemRemoved() as fact:
@@ -191,6 +198,13 @@ class State(Plain):
             past = self.histories.get(f"u:{user}")
         return _NOTHING_RECENT if past is None else Recent(np.array(past.rows), np.array(past.at))
 
+    def showings(self, user: str | None, session: str | None) -> Showings:
+        """What this user was shown lately, or this session where the user is unknown or new."""
+        for name in [f"u:{user}"] * (user is not None) + [f"s:{session}"] * (session is not None):
+            if name in self.shown.lately:
+                return self.shown.to(name)
+        return NOT_SHOWN
+
     def person(self, user: str | None, history: History) -> dict[str, float]:
         """Namespace `u`: the profile's attributes, and the categories that lead in the latest history."""
         profile = self.people.get(user) if user is not None else None
@@ -217,7 +231,7 @@ class State(Plain):
         """What fitted generators are made from, as it is now: a copy."""
         assert self.likes is not None, "only who makes them holds what they are made from"
         rows = len(self.catalogue)
-        return Evidence(self.likes.matrix(rows), np.zeros((rows, 64), np.float32))
+        return Evidence(self.likes.matrix(rows), self.sketches.of(np.arange(rows)))
 
     def title(self, item: str) -> str:
         """What to call the item when talking to a person."""
@@ -267,11 +281,27 @@ class State(Plain):
                 past = self.histories[name] = Past()
             past.add(row, at, worth)
 
+    def _showed(self, fact: Decided, at: float) -> None:
+        """Slates count from when they are decided, also those that are shown later; to whom is kept where some strategy
+        asks, and not of people who want no personal slates."""
+        found = [self.catalogue.rows.get(pick.item) for pick in fact.picks]
+        rows = [row for row in found if row is not None]
+        self.shown.count(rows)
+        request = fact.request
+        profile = self.people.get(request.user) if request.user is not None else None
+        if not rows or (profile is not None and not profile.personalize):
+            return
+        if any(strategy.diversity.seen is not None for strategy in self.strategies.values()):
+            for kind, name in (("u", request.user), ("s", request.session)):
+                if name is not None:
+                    self.shown.add(f"{kind}:{name}", rows, at)
+
     def _removed(self, fact: ItemRemoved, at: float) -> None:
         row = self.catalogue.rows.get(fact.item)
         if row is not None:
             self.catalogue.remove(fact, at=at)
             self.tastes.clear()
+            self.sketches.removed(row)
             for generator in self.generators.values():
                 generator.removed(row)
 
@@ -287,6 +317,8 @@ class State(Plain):
             del self.histories[who]
             if self.likes is not None:
                 self.likes.forget(who)
+        for who in [who for who in self.shown.lately if meant(who[2:])]:
+            del self.shown.lately[who]
 
     def _stage(self, experiment: str) -> Stage:
         trial = self.trials.get(experiment)

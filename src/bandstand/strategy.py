@@ -9,6 +9,7 @@ from bandstand.candidates.blend import AnyBlend, Fusion
 from bandstand.policy.explore import EpsilonGreedy
 from bandstand.policy.registry import AnyPolicy
 from bandstand.policy.vw import Learning
+from bandstand.shape.settings import UNSHAPED, Diversity
 
 LONGEST_SLATE = 100
 MOST_CANDIDATES = 2000
@@ -41,13 +42,14 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which generators propose (name → weight in the blend) and for whom others do (the first that fits), how their
-    lists become one, how many candidates go on, and the policy that orders."""
+    lists become one, how many candidates go on, the policy that orders, and what is wished of the slate as a whole."""
 
     generators: Generators = msgspec.field(default_factory=_every_generator)
     switch: tuple[Switch, ...] = ()
     blend: AnyBlend = Fusion()
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] = 200
     policy: AnyPolicy = EpsilonGreedy()
+    diversity: Diversity = UNSHAPED
     learning: Learning = Learning()
 
     @property

@@ -27,7 +27,7 @@ def test_the_numbers_are_those_of_splitmix64() -> None:
         4593380528125082431,
         16408922859458223821,
     ]
-    assert _uniforms(1234567, 5).tolist() == [((output >> 11) + 1) / 2**53 for output in outputs]
+    assert _uniforms(1234567, np.arange(1, 6)).tolist() == [((output >> 11) + 1) / 2**53 for output in outputs]
 
 
 @pytest.mark.parametrize("rows", [ROWS, MANY])

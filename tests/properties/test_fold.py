@@ -21,7 +21,19 @@ ITEMS = [f"i{k}" for k in range(8)]
 SURFACES = {"home": {"n": 3, "window_s": 30.0, "default_reward": -0.1, "rewards": {"click": 1.0, "buy": 3.0}}}
 STRATEGIES = {
     "square": {"policy": {"kind": "squarecb", "gamma_scale": 5.0}, "learning": {"bits": 12}},
-    "soft": {"policy": {"kind": "softmax"}, "learning": {"bits": 12}},
+    "soft": {
+        "policy": {"kind": "softmax"},
+        "learning": {"bits": 12},
+        "generators": {"content": 1.0, "popular": 1.0, "newcomers": 1.0},
+        "diversity": {
+            "mmr": 0.3,
+            "dpp": 0.1,
+            "calibration": 0.3,
+            "seen": {"penalty": 0.5, "half_life_s": 60.0},
+            "serendipity": 0.1,
+            "newcomers": {"share": 0.2, "exposures": 3},
+        },
+    },
     "default": {"learning": {"bits": 12}},
 }
 

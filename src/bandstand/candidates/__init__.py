@@ -21,6 +21,7 @@ NOBODY = -1  # no single item of the history brought this candidate
 
 _NO_ROWS: Rows = np.zeros(0, np.int64)
 _NO_NUMBERS: Scores = np.zeros(0)
+_NO_MASK: Mask = np.zeros(0, np.bool_)
 
 
 class Ask(NamedTuple):
@@ -30,7 +31,8 @@ class Ask(NamedTuple):
     much each still counts (at most 1: less for older ones, and for weaker signals); for a page about one item, that
     item leads the history. `allowed` masks the rows that may be proposed; `decision` keys chance. `recent` are the rows
     touched in this session, where it has one, else by this user, newest first, and `ages_s` the seconds since each.
-    `segments` says among whom the user is, as `country=NL`.
+    `segments` says among whom the user is, as `country=NL`. `new` masks the rows that few have been shown yet; of those
+    past its end nobody has been shown any.
     """
 
     decision: str
@@ -42,6 +44,7 @@ class Ask(NamedTuple):
     recent: Rows = _NO_ROWS
     ages_s: Scores = _NO_NUMBERS
     segments: tuple[str, ...] = ()
+    new: Mask = _NO_MASK
 
 
 class Proposals(NamedTuple):

@@ -4,9 +4,8 @@ from typing import ClassVar
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from bandstand.candidates import NOBODY, Ask, Mask, Proposals, Rows, Scores, Touch, best
+from bandstand.candidates import NOBODY, Ask, Mask, Proposals, Rows, Scores, Touch
 from bandstand.chance import bits
 from bandstand.events import ItemPut
 
@@ -33,13 +32,20 @@ class Discovery(msgspec.Struct):
     def propose(self, ask: Ask) -> Proposals:
         unseen = ask.allowed.copy()
         unseen[ask.history] = False
-        rows = _drawn(bits(ask.decision, self.name), unseen, ask.limit)
-        if rows is None:
-            rows = best(_uniforms(bits(ask.decision, self.name, "each"), len(unseen)), unseen, ask.limit)
+        rows = sample(unseen, ask.limit, of=(ask.decision, self.name))
         return Proposals(rows, np.ones(len(rows)))
 
     def brought(self, ask: Ask, rows: Rows) -> Rows:
         return np.full(len(rows), NOBODY)
+
+
+def sample(among: Mask, limit: int, *, of: tuple[str, ...]) -> Rows:
+    """At most `limit` different rows, all rows of the mask alike; the same for the same `of`."""
+    rows = _drawn(bits(*of), among, limit)
+    if rows is None:
+        rows = np.flatnonzero(among)
+        rows = rows[np.argsort(-_uniforms(bits(*of, "each"), rows + 1), kind="stable")[:limit]]
+    return rows
 
 
 def _drawn(seed: int, unseen: Mask, limit: int) -> Rows | None:
@@ -48,14 +54,15 @@ def _drawn(seed: int, unseen: Mask, limit: int) -> Rows | None:
     if 4 * draws > len(unseen):
         return None
     # Below 1, and evenly spread but for less than rows / 2^53.
-    rows = ((1.0 - _uniforms(seed, draws)) * len(unseen)).astype(np.int64)
+    rows = ((1.0 - _uniforms(seed, np.arange(1, draws + 1))) * len(unseen)).astype(np.int64)
     different = list(dict.fromkeys(rows[unseen[rows]].tolist()))
     return np.array(different[:limit], np.int64) if len(different) >= limit else None
 
 
-def _uniforms(seed: int, n: int) -> Scores:
-    """Numbers in (0, 1], the first `n` outputs of SplitMix64 from this seed (Steele, Lea and Flood 2014)."""
-    state: npt.NDArray[np.uint64] = np.arange(1, n + 1, dtype=np.uint64)
+def _uniforms(seed: int, nth: Rows) -> Scores:
+    """Numbers in (0, 1], the outputs of these numbers, from 1 up, of SplitMix64 from this seed (Steele, Lea and Flood
+    2014)."""
+    state = nth.astype(np.uint64)
     state *= np.uint64(0x9E3779B97F4A7C15)
     state += np.uint64(seed)
     state ^= state >> np.uint64(30)

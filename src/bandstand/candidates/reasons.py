@@ -17,6 +17,8 @@ def reason(source: Source, title_of: Callable[[str], str], terms: Sequence[str] 
             return "trending now"
         case Source(name="popular"):
             return "popular with everyone"
+        case Source(name="newcomers"):
+            return "new here"
         case Source(name="discovery"):
             return "something new to explore"
         case _:

@@ -4,9 +4,10 @@ from bandstand.candidates import Fitted, Generator
 from bandstand.candidates.collaborative import Collaborative
 from bandstand.candidates.content import Content
 from bandstand.candidates.discovery import Discovery
+from bandstand.candidates.newcomers import Newcomers
 from bandstand.candidates.trending import Popular, Trending
 
-GENERATORS: tuple[type[Generator], ...] = (Collaborative, Content, Trending, Popular, Discovery)
+GENERATORS: tuple[type[Generator], ...] = (Collaborative, Content, Trending, Popular, Discovery, Newcomers)
 FITTED: tuple[type[Fitted], ...] = ()
 
 

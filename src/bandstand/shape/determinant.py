@@ -18,7 +18,7 @@ class Determinant(NamedTuple):
         dᵢ² = det S(J ∪ {i}) / det S(J),    S(i, j) = (1 + cos(i, j)) / 2,    S(i, i) = 1,
 
     which is the greedy step towards the slate of the largest Σ score + weight · log det S (Chen, Zhang and Zhou 2018,
-    equations 4 and 11 to 13, where weight = (1 − θ) / θ). `vectors` (n × d) are sketches, unit vectors or 0 for items of
+    equations 4 and 11 to 13, where weight = (1 − θ) / θ). `vectors` (n × d) are sketches, 0 for items of
     which nothing is known.
     """
 

@@ -14,7 +14,7 @@ class Redundancy(NamedTuple):
         weight · max(0, max over j in S of cos(i, j)),
 
     so that the best is the item of maximal marginal relevance, argmax λ · relevance − (1 − λ) · max similarity, at
-    weight = (1 − λ) / λ (Carbonell and Goldstein 1998, section 2). `vectors` (n × d) are sketches, unit vectors or 0 for
+    weight = (1 − λ) / λ (Carbonell and Goldstein 1998, section 2). `vectors` (n × d) are sketches, 0 for
     items of which nothing is known: these resemble none.
     """
 
