@@ -115,63 +115,168 @@ native_scores(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t giv
     return finished(&all, Py_NewRef(Py_None));
 }
 
-/* greedy(scores, epsilon, chances, indices, propensities) */
+/* A slate of n candidates that is being filled; `groups` and `members` have n entries for each cap and each mixture. */
+typedef struct {
+    Py_ssize_t n, caps, mixtures;
+    const double *scores;
+    const int32_t *groups;
+    const int64_t *most;
+    Py_ssize_t named; /* groups of a cap, at most */
+    int32_t *counts;  /* picks of each, a table for each cap */
+    const double *shares;
+    const uint8_t *members;
+    uint8_t *taken;
+    int64_t *left; /* the items that the next slot may hold */
+    double *added; /* what mixtures add to the chance of each of these */
+} Filling;
+
+static int
+permitted(const Filling *of, Py_ssize_t i)
+{
+    for (Py_ssize_t c = 0; c < of->caps; c++) {
+        int32_t group = of->groups[c * of->n + i];
+        if (group >= 0 && of->counts[c * of->named + group] >= of->most[c])
+            return 0;
+    }
+    return 1;
+}
+
+static void
+count_pick(Filling *of, Py_ssize_t i)
+{
+    for (Py_ssize_t c = 0; c < of->caps; c++) {
+        int32_t group = of->groups[c * of->n + i];
+        if (group >= 0)
+            of->counts[c * of->named + group]++;
+    }
+}
+
+/* How many items the next slot may hold: those permitted, or, where none is, all that are left. */
+static Py_ssize_t
+find_left(Filling *of)
+{
+    Py_ssize_t count = 0;
+    for (Py_ssize_t i = 0; i < of->n; i++)
+        if (!of->taken[i] && permitted(of, i))
+            of->left[count++] = i;
+    if (count == 0 && of->caps)
+        for (Py_ssize_t i = 0; i < of->n; i++)
+            if (!of->taken[i])
+                of->left[count++] = i;
+    return count;
+}
+
+/* What mixtures leave to the policy; what they add to each item left goes to `added`. */
+static double
+mix(Filling *of, Py_ssize_t left)
+{
+    double kept = 1.0;
+    memset(of->added, 0, (size_t)left * sizeof *of->added);
+    for (Py_ssize_t m = 0; m < of->mixtures; m++) {
+        const uint8_t *member = of->members + m * of->n;
+        Py_ssize_t count = 0;
+        for (Py_ssize_t k = 0; k < left; k++)
+            count += member[of->left[k]];
+        if (count == 0)
+            continue;
+        double each = of->shares[m] / (double)count;
+        kept -= of->shares[m];
+        for (Py_ssize_t k = 0; k < left; k++)
+            if (member[of->left[k]])
+                of->added[k] += each;
+    }
+    return kept;
+}
+
+/* The item that this chance draws from those left, and its propensity. */
+static int64_t
+drawn(Filling *of, Py_ssize_t left, double epsilon, double chance, double *propensity)
+{
+    double best = of->scores[of->left[0]], total = 0.0, sum = 0.0, found = 0.0;
+    Py_ssize_t ties = 0, at = -1;
+    for (Py_ssize_t k = 1; k < left; k++)
+        if (of->scores[of->left[k]] > best)
+            best = of->scores[of->left[k]];
+    for (Py_ssize_t k = 0; k < left; k++)
+        ties += of->scores[of->left[k]] == best;
+    double kept = mix(of, left), floor = epsilon / (double)left, top = floor + (1 - epsilon) / (double)ties;
+    floor *= kept, top *= kept;
+    for (Py_ssize_t k = 0; k < left; k++) {
+        of->added[k] += of->scores[of->left[k]] == best ? top : floor;
+        total += of->added[k];
+    }
+    double passed = chance * total;
+    for (Py_ssize_t k = 0; k < left; k++) {
+        sum += of->added[k];
+        if (of->added[k] != 0.0)
+            at = k, found = of->added[k];
+        if (sum > passed)
+            break;
+    }
+    *propensity = found;
+    return of->left[at];
+}
+
+/* greedy(scores, epsilon, chances, indices, propensities,
+          groups, most, shares, members, first position, places of pins, pins)
+
+   Pins in the order of their places, rising. */
 static PyObject *
 native_greedy(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
-    if (given != 5)
-        return needs(given, 5);
+    if (given != 12)
+        return needs(given, 12);
     Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t n, slots;
-    const double *scores = contiguous(&all, args[0], 8, 0, &n);
+    Filling of = {0};
+    Py_ssize_t slots, pins;
+    of.scores = contiguous(&all, args[0], 8, 0, &of.n);
     double epsilon = PyFloat_AsDouble(args[1]);
     const double *chances = contiguous(&all, args[2], 8, 0, &slots);
     int64_t *indices = contiguous(&all, args[3], 8, 1, NULL);
     double *propensities = contiguous(&all, args[4], 8, 1, NULL);
+    of.groups = contiguous(&all, args[5], 4, 0, NULL);
+    of.most = contiguous(&all, args[6], 8, 0, &of.caps);
+    of.shares = contiguous(&all, args[7], 8, 0, &of.mixtures);
+    of.members = contiguous(&all, args[8], 1, 0, NULL);
+    long long position = PyLong_AsLongLong(args[9]);
+    const int64_t *places = contiguous(&all, args[10], 8, 0, &pins);
+    const int64_t *pinned = contiguous(&all, args[11], 8, 0, NULL);
     if (PyErr_Occurred())
         all.failed = 1;
     if (all.failed)
         return finished(&all, NULL);
-    double *left = malloc((size_t)(n + 1) * sizeof *left);
-    int64_t *index = malloc((size_t)(n + 1) * sizeof *index);
-    if (left == NULL || index == NULL) {
+    for (Py_ssize_t i = 0; i < of.caps * of.n; i++)
+        if (of.groups[i] >= of.named)
+            of.named = of.groups[i] + 1;
+    of.counts = calloc((size_t)(of.caps * of.named + 1), sizeof *of.counts);
+    of.taken = calloc((size_t)(of.n + 1), 1);
+    of.left = malloc((size_t)(of.n + 1) * sizeof *of.left);
+    of.added = malloc((size_t)(of.n + 1) * sizeof *of.added);
+    if (of.counts == NULL || of.taken == NULL || of.left == NULL || of.added == NULL) {
         PyErr_NoMemory();
         all.failed = 1;
     }
     else {
-        memcpy(left, scores, (size_t)n * sizeof *left);
-        for (Py_ssize_t i = 0; i < n; i++)
-            index[i] = i;
-        for (Py_ssize_t slot = 0; slot < slots; slot++, n--) {
-            double best = left[0];
-            Py_ssize_t ties = 0, at = -1, last = -1;
-            for (Py_ssize_t i = 1; i < n; i++)
-                if (left[i] > best)
-                    best = left[i];
-            for (Py_ssize_t i = 0; i < n; i++)
-                ties += left[i] == best;
-            double floor = epsilon / (double)n, top = floor + (1 - epsilon) / (double)ties, total = 0.0, sum = 0.0;
-            for (Py_ssize_t i = 0; i < n; i++)
-                total += left[i] == best ? top : floor;
-            double passed = chances[slot] * total;
-            for (Py_ssize_t i = 0; i < n && at < 0; i++) {
-                double chance = left[i] == best ? top : floor;
-                sum += chance;
-                if (chance != 0.0)
-                    last = i;
-                if (sum > passed)
-                    at = i;
+        for (Py_ssize_t p = 0; p < pins; p++) {
+            of.taken[pinned[p]] = 1;
+            count_pick(&of, pinned[p]);
+        }
+        for (Py_ssize_t slot = 0, next = 0; slot < slots; slot++, position++) {
+            Py_ssize_t left = find_left(&of);
+            if (next < pins && (places[next] <= position || left == 0)) {
+                indices[slot] = pinned[next++];
+                propensities[slot] = 1.0;
+                continue;
             }
-            if (at < 0)
-                at = last;
-            indices[slot] = index[at];
-            propensities[slot] = left[at] == best ? top : floor;
-            memmove(left + at, left + at + 1, (size_t)(n - at - 1) * sizeof *left);
-            memmove(index + at, index + at + 1, (size_t)(n - at - 1) * sizeof *index);
+            indices[slot] = drawn(&of, left, epsilon, chances[slot], &propensities[slot]);
+            of.taken[indices[slot]] = 1;
+            count_pick(&of, indices[slot]);
         }
     }
-    free(left);
-    free(index);
+    free(of.counts);
+    free(of.taken);
+    free(of.left);
+    free(of.added);
     return finished(&all, Py_NewRef(Py_None));
 }
 

@@ -14,6 +14,8 @@ from bandstand.shape import PLAIN, Cap, Mixture, Shape
 Indices = npt.NDArray[np.int64]
 
 _CERTAIN = np.ones(1)
+_NO_NUMBERS, _NO_SHARES = np.zeros(0, np.int64), np.zeros(0)
+_NO_GROUPS, _NO_MEMBERS = np.zeros(0, np.int32), np.zeros(0, np.bool_)
 
 
 class Drawn(NamedTuple):
@@ -39,8 +41,8 @@ def draw(
     them after the picks above.
     """
     chances = chances[: len(items)]
-    if native is not None and isinstance(policy, EpsilonGreedy) and shape.only_lifts:
-        return _greedily(policy.epsilon, scores if shape.lifts is None else scores + shape.lifts, chances)
+    if native is not None and isinstance(policy, EpsilonGreedy) and not shape.terms:
+        return _greedily(policy.epsilon, scores, chances, first_position, shape)
     slots = _Slots(policy, scores, items, first_position, learned, shape)
     slate: list[Drawn] = []
     for chance in chances:
@@ -82,12 +84,41 @@ def pick(chances: Probabilities, chance: float) -> int:
     return index if index < len(chances) else int(np.flatnonzero(chances)[-1])
 
 
-def _greedily(epsilon: float, scores: Scores, chances: Sequence[float]) -> list[Drawn]:
-    """The default policy's slate in one call."""
+def _greedily(
+    epsilon: float, scores: Scores, chances: Sequence[float], first_position: int, shape: Shape
+) -> list[Drawn]:
+    """The default policy's slate in one call, of a shape without terms."""
     assert native is not None
     chosen, shares = np.empty(len(chances), np.int64), np.empty(len(chances))
-    native.greedy(scores, epsilon, np.array(chances), chosen, shares)
+    slate = (_lifted(scores, shape), epsilon, np.array(chances), chosen, shares)
+    if shape.only_lifts:
+        native.greedy(
+            *slate, _NO_GROUPS, _NO_NUMBERS, _NO_SHARES, _NO_MEMBERS, first_position, _NO_NUMBERS, _NO_NUMBERS
+        )
+    else:
+        pins = np.array(_placed(shape), np.int64).reshape(-1, 2).T.copy()
+        native.greedy(
+            *slate,
+            np.concatenate([_NO_GROUPS, *(cap.groups for cap in shape.caps)]),
+            np.array([cap.most for cap in shape.caps], np.int64),
+            np.array([mixture.share for mixture in shape.mixtures], np.float64),
+            np.concatenate([_NO_MEMBERS, *(mixture.members for mixture in shape.mixtures)]),
+            first_position,
+            *pins,
+        )
     return list(map(Drawn, chosen.tolist(), shares.tolist()))
+
+
+def _lifted(scores: Scores, shape: Shape) -> Scores:
+    return scores if shape.lifts is None else scores + shape.lifts
+
+
+def _placed(shape: Shape) -> list[tuple[int, int]]:
+    """The pins, each candidate's first place alone, from the top of the page down."""
+    first: dict[int, int] = {}
+    for place in sorted(shape.pins):
+        first.setdefault(shape.pins[place], place)
+    return [(place, index) for index, place in first.items()]
 
 
 class _Slots:
@@ -97,15 +128,15 @@ class _Slots:
         self, policy: Policy, scores: Scores, items: Sequence[str], position: int, learned: int, shape: Shape
     ) -> None:
         self._policy, self._items, self._position, self._learned = policy, items, position, learned
-        self._scores = scores if shape.lifts is None else scores + shape.lifts
+        self._scores = _lifted(scores, shape)
         self._mixtures = shape.mixtures
         self._terms = [term.follow() for term in shape.terms]
-        self._pins = sorted(shape.pins.items(), reverse=True)
+        self._pins = _placed(shape)[::-1]
         self._free = np.ones(len(items), np.bool_)
         self._free[list(shape.pins.values())] = False
         self._permitted = self._free.copy()
         self._caps = [_Count(cap) for cap in shape.caps]
-        for index in shape.pins.values():
+        for _, index in self._pins:
             self._count(index)
         for cap in self._caps:
             self._permitted &= ~cap.full

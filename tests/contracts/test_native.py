@@ -18,7 +18,7 @@ from bandstand.native import native
 from bandstand.policy import linear
 from bandstand.policy.explore import EpsilonGreedy
 from bandstand.policy.linear import Offered, Shared, Weights
-from bandstand.shape import Shape
+from bandstand.shape import Cap, Mixture, Shape
 from bandstand.slate import Drawn, draw
 
 pytestmark = pytest.mark.skipif(native is None, reason="there was no C compiler when the package was installed")
@@ -59,6 +59,18 @@ def test_scores(seed: int, n: int, sources: int, width: int) -> None:
     np.testing.assert_array_equal(weights.scores(shared, offered), with_numpy)
 
 
+def a_shape(seed: int, n: int) -> Shape:
+    """Wishes of every kind but terms, which NumPy alone knows."""
+    chance = np.random.default_rng(seed)
+    few = [int(chance.integers(3)) for _ in range(3)]
+    return Shape(
+        lifts=chance.choice((0.0, 0.5), n),
+        pins={int(place): int(chance.integers(n)) for place in chance.integers(0, 15, few[0])},
+        caps=[Cap(chance.integers(-1, 4, n).astype(np.int32), int(chance.integers(3))) for _ in range(few[1])],
+        mixtures=[Mixture(chance.choice((0.1, 1 / 3)), chance.random(n) < 0.3) for _ in range(few[2])],
+    )
+
+
 @given(
     seeds,
     st.lists(st.sampled_from((0.0, -0.0, 0.5, 0.25, 1 / 3, -7.0, 1e9)) | st.floats(-1, 1), min_size=1, max_size=60),
@@ -70,10 +82,10 @@ def test_greedy_slates(seed: int, values: list[float], n: int, epsilon: float) -
     chances = [*np.random.default_rng(seed).random(n).tolist(), 0.0, 1 - 2**-53]
     scores, names, policy = np.array(values), [str(k) for k in range(len(values))], EpsilonGreedy(epsilon)
 
-    for shape in (Shape(), Shape(lifts=scores[::-1])):
+    for shape in (Shape(), a_shape(seed, len(values))):
 
         def drawn(shape: Shape = shape) -> list[Drawn]:
-            return draw(policy, scores, names, chances=chances, shape=shape)
+            return draw(policy, scores, names, chances=chances, first_position=3, shape=shape)
 
         assert drawn() == without_native(slate, drawn)
 

@@ -154,6 +154,12 @@ def test_pins_for_places_above_the_page_are_placed_first() -> None:
     assert order[:2] == [1, 0]
 
 
+def test_an_item_pinned_twice_stands_at_the_first_of_its_places_alone() -> None:
+    order, shares = drawn(EpsilonGreedy(1.0), Shape(pins={1: 4, 3: 4}), 0, n=N)
+    assert sorted(order) == list(range(N))
+    assert (order[1], shares[1], shares[3]) == (4, 1.0, pytest.approx(1 / 3))
+
+
 def test_no_group_has_more_picks_than_its_cap_while_others_are_left() -> None:
     brands = np.array([0, 0, 0, 1, 1, -1], np.int32)
     for key in range(50):

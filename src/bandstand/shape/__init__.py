@@ -54,8 +54,9 @@ class Shape(NamedTuple):
     """What is wished of a slate of n candidates.
 
     `lifts` (float64[n]) are added to the scores. `pins` are candidates by page position: each is placed there for
-    certain and drawn nowhere else. An item whose group has reached its cap is not permitted any more, pins counting
-    from the start; where no item left is permitted, the caps yield, for a full slate is worth more.
+    certain and drawn nowhere else; those for places above the slate come first, and where all other items have run out,
+    the pins left move up. An item whose group has reached its cap is not permitted any more, pins counting from the
+    start; where no item left is permitted, the caps yield, for a full slate is worth more.
     """
 
     lifts: Scores | None = None
