@@ -7,7 +7,7 @@ import pytest
 
 from bandstand.policy.explore import EpsilonGreedy
 from bandstand.shape import Shape, Term
-from bandstand.shape.calibration import SMOOTHING, calibration, taste
+from bandstand.shape.calibration import MOST_TASTES, SMOOTHING, calibration, taste
 from bandstand.shape.determinant import Determinant
 from bandstand.shape.likeness import cosines
 from bandstand.shape.redundancy import Redundancy
@@ -129,6 +129,9 @@ def test_a_repeat_of_a_pick_comes_after_what_is_new_and_items_without_vectors_re
 def test_a_taste_weighs_each_item_and_shares_it_among_its_categories() -> None:
     assert taste([(("a", "b"), 1.0), (("b",), 0.5), ((), 1.0)]) == pytest.approx({"a": 1 / 3, "b": 2 / 3})
     assert taste([((), 1.0)]) == {}
+    many = taste([((f"c{k}",), 100.0 - k) for k in range(100)])
+    assert list(many) == [f"c{k}" for k in range(MOST_TASTES)]
+    assert sum(many.values()) == pytest.approx(1.0)
 
 
 def test_cosines_of_sketches_are_exact_in_whatever_order_they_are_added() -> None:

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +13,8 @@ from bandstand.policy import Scores
 
 # "we use α = 0.01" (Steck 2018, section 3.2): a taste that the slate leaves out costs log 100, not infinity.
 SMOOTHING = 0.01
+# Each taste costs a logarithm for each kind of candidate and slot; items of 20 attributes have hundreds of them.
+MOST_TASTES = 16
 
 
 class Calibration(NamedTuple):
@@ -61,14 +65,15 @@ class _Mix:
 
 
 def taste(history: Iterable[tuple[Sequence[str], float]]) -> dict[str, float]:
-    """The share of each category in a history: its items' categories, each item weighted; of the items without any
-    nothing is known."""
+    """The shares in a history of its MOST_TASTES leading categories, together 1: its items' categories, each item
+    weighted; of the items without any nothing is known."""
     sums: defaultdict[str, float] = defaultdict(float)
     for categories, weight in history:
         for category in categories:
             sums[category] += weight / len(categories)
-    total = sum(sums.values())
-    return {category: amount / total for category, amount in sums.items()} if total > 0 else {}
+    most = nlargest(MOST_TASTES, sums.items(), key=itemgetter(1))
+    total = sum(amount for _, amount in most)
+    return {category: amount / total for category, amount in most}
 
 
 def calibration(liked: Mapping[str, float], categories: Sequence[tuple[str, ...]], weight: float) -> Calibration:
@@ -76,10 +81,9 @@ def calibration(liked: Mapping[str, float], categories: Sequence[tuple[str, ...]
     kinds: dict[tuple[str, ...], int] = {}
     of = np.array([kinds.setdefault(has, len(kinds)) for has in categories], np.int64)
     rows = {category: at for at, category in enumerate(liked)}
-    mixes = np.zeros((len(rows), len(kinds)))
-    for has, column in kinds.items():
-        for category in has:
-            if category in rows:
-                mixes[rows[category], column] += 1.0 / len(has)
+    held = [(rows[one] * len(kinds) + at, 1.0 / len(has)) for has, at in kinds.items() for one in has if one in rows]
+    places, amounts = zip(*held, strict=True) if held else ((), ())
+    flat = np.bincount(np.array(places, np.int64), amounts, minlength=len(rows) * len(kinds))
+    mixes = flat.astype(np.float64, copy=False).reshape(len(rows), len(kinds))
     counted = np.array([1.0 if has else 0.0 for has in kinds])
     return Calibration(np.array(list(liked.values())), mixes, counted, of, weight)
