@@ -1,5 +1,9 @@
 """A strategy's diversity, from its settings to the slates that people get."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -142,3 +146,11 @@ def test_a_wish_for_nothing_and_scores_all_alike_leave_the_shape_plain(racks: En
 def test_settings_out_of_range_are_refused(settings: dict[str, object], why: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=why):
         msgspec.convert(settings, Diversity)
+
+
+def test_the_example_in_the_guide_is_accepted_and_names_every_setting() -> None:
+    text = (Path(__file__).parents[1] / "docs/recommend.md").read_text("utf-8")
+    (example,) = [toml for toml in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if ".diversity]" in toml]
+    settings = tomllib.loads(example)["strategies"]["default"]["diversity"]
+    msgspec.convert(settings, Diversity)
+    assert settings.keys() == set(Diversity.__struct_fields__)
