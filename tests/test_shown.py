@@ -30,6 +30,8 @@ def test_each_slate_counts_once_for_each_of_its_items() -> None:
     assert counts.fewer(2, 3).tolist() == [True, True, True]
     assert counts.fewer(2, 6).tolist() == [True, True, True, False, True, True]
     assert counts.fewer(1, 100).sum() == 98
+    assert counts.of(np.array([200, 3, 1])).tolist() == [0, 2, 1]
+    assert Shown().of(np.array([1])).tolist() == [0]
 
 
 def test_the_latest_showings_are_kept_oldest_first_with_their_times() -> None:

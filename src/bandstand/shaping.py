@@ -26,11 +26,14 @@ def shaped(state: State, asked: Asked, diversity: Diversity, offer: Offer, score
     """
     if diversity == UNSHAPED:
         return PLAIN
+    mixtures = _mixtures(state, asked, diversity, offer)
+    if not diversity.moves_scores:
+        return Shape(mixtures=mixtures) if mixtures else PLAIN
     spread = float(scores.max() - scores.min())
     return Shape(
         lifts=None if diversity.seen is None else _tired(state, asked, diversity.seen, offer, spread),
         terms=_terms(state, asked, diversity, offer, spread),
-        mixtures=_mixtures(state, asked, diversity, offer),
+        mixtures=mixtures,
     )
 
 
@@ -108,7 +111,7 @@ def _unexpected(state: State, asked: Asked, offer: Offer) -> Members:
 def _new(state: State, offer: Offer, exposures: int) -> Members:
     new = np.zeros(len(offer.items), np.bool_)
     rows = offer.candidates.rows
-    new[: len(rows)] = state.shown.fewer(exposures, len(state.catalogue))[rows]
+    new[: len(rows)] = state.shown.of(rows) < exposures
     return new
 
 

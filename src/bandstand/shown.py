@@ -54,6 +54,12 @@ class Shown(msgspec.Struct):
         table = np.frombuffer(self.lately[who], _SHOWING)
         return Showings(table["row"].astype(np.int64), table["at"].astype(np.float64))
 
+    def of(self, rows: Rows) -> npt.NDArray[np.int32]:
+        """int32[n]: how many slates each of these rows was in."""
+        if not len(self.times):
+            return np.zeros(len(rows), np.int32)
+        return np.where(rows < len(self.times), self.times.take(rows, mode="clip"), 0)
+
     def fewer(self, exposures: int, rows: int) -> npt.NDArray[np.bool_]:
         """bool[rows]: which of the first so many rows were in fewer slates than that."""
         fewer = np.ones(rows, np.bool_)

@@ -38,6 +38,10 @@ class Diversity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serendipity: Share = 0.0
     newcomers: Newcomers | None = None
 
+    @property
+    def moves_scores(self) -> bool:
+        return bool(self.mmr or self.dpp or self.calibration or self.seen)
+
     def __post_init__(self) -> None:
         shares = self.serendipity + (self.newcomers.share if self.newcomers is not None else 0.0)
         if shares > 1.0:
