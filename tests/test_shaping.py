@@ -14,6 +14,7 @@ from bandstand.engine import Engine, interaction
 from bandstand.events import Inline, ItemPut, Request
 from bandstand.offer import offer
 from bandstand.rank import outside, slate_propensities
+from bandstand.shape import PLAIN
 from bandstand.shape.settings import Diversity
 from bandstand.shaping import shaped
 
@@ -124,7 +125,7 @@ def test_a_wish_for_nothing_and_scores_all_alike_leave_the_shape_plain(racks: En
     asked = understand(racks.model.state, Request("home", noon, user="ann"), "d")
     offered = offer(racks.model.state, asked, racks.model.state.strategies["default"])
     zeros = np.zeros(len(offered.items))
-    assert shaped(racks.model.state, asked, Diversity(), offered, zeros).only_lifts
+    assert shaped(racks.model.state, asked, Diversity(), offered, zeros) == PLAIN
     every = shaped(racks.model.state, asked, Diversity(mmr=0.5, dpp=0.5), offered, zeros)
     assert all(not term.follow().amounts.any() for term in every.terms)
 

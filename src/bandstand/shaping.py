@@ -109,10 +109,9 @@ def _unexpected(state: State, asked: Asked, offer: Offer) -> Members:
 
 
 def _new(state: State, offer: Offer, exposures: int) -> Members:
-    new = np.zeros(len(offer.items), np.bool_)
     rows = offer.candidates.rows
-    new[: len(rows)] = state.shown.of(rows) < exposures
-    return new
+    new: Members = state.shown.of(rows) < exposures
+    return np.concatenate((new, np.zeros(len(offer.inline), np.bool_))) if offer.inline else new
 
 
 def _vectors(state: State, offer: Offer) -> Vectors:

@@ -56,9 +56,12 @@ class Shown(msgspec.Struct):
 
     def of(self, rows: Rows) -> npt.NDArray[np.int32]:
         """int32[n]: how many slates each of these rows was in."""
-        if not len(self.times):
-            return np.zeros(len(rows), np.int32)
-        return np.where(rows < len(self.times), self.times.take(rows, mode="clip"), 0)
+        if not len(rows) or rows.max() < len(self.times):
+            return self.times[rows]
+        found = np.zeros(len(rows), np.int32)
+        known = rows < len(self.times)
+        found[known] = self.times[rows[known]]
+        return found
 
     def fewer(self, exposures: int, rows: int) -> npt.NDArray[np.bool_]:
         """bool[rows]: which of the first so many rows were in fewer slates than that."""

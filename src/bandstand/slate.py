@@ -90,22 +90,21 @@ def _greedily(
     """The default policy's slate in one call, of a shape without terms."""
     assert native is not None
     chosen, shares = np.empty(len(chances), np.int64), np.empty(len(chances))
-    slate = (_lifted(scores, shape), epsilon, np.array(chances), chosen, shares)
-    if shape.only_lifts:
-        native.greedy(
-            *slate, _NO_GROUPS, _NO_NUMBERS, _NO_SHARES, _NO_MEMBERS, first_position, _NO_NUMBERS, _NO_NUMBERS
-        )
-    else:
-        pins = np.array(_placed(shape), np.int64).reshape(-1, 2).T.copy()
-        native.greedy(
-            *slate,
-            np.concatenate([_NO_GROUPS, *(cap.groups for cap in shape.caps)]),
-            np.array([cap.most for cap in shape.caps], np.int64),
-            np.array([mixture.share for mixture in shape.mixtures], np.float64),
-            np.concatenate([_NO_MEMBERS, *(mixture.members for mixture in shape.mixtures)]),
-            first_position,
-            *pins,
-        )
+    caps, mixtures, pins = shape.caps, shape.mixtures, _placed(shape) if shape.pins else ()
+    native.greedy(
+        _lifted(scores, shape),
+        epsilon,
+        np.array(chances),
+        chosen,
+        shares,
+        np.concatenate([cap.groups for cap in caps]) if caps else _NO_GROUPS,
+        np.array([cap.most for cap in caps], np.int64) if caps else _NO_NUMBERS,
+        np.array([mixture.share for mixture in mixtures]) if mixtures else _NO_SHARES,
+        np.concatenate([mixture.members for mixture in mixtures]) if mixtures else _NO_MEMBERS,
+        first_position,
+        np.array([place for place, _ in pins], np.int64) if pins else _NO_NUMBERS,
+        np.array([index for _, index in pins], np.int64) if pins else _NO_NUMBERS,
+    )
     return list(map(Drawn, chosen.tolist(), shares.tolist()))
 
 

@@ -65,9 +65,5 @@ class Shape(NamedTuple):
     terms: Sequence[Term] = ()
     mixtures: Sequence[Mixture] = ()
 
-    @property
-    def only_lifts(self) -> bool:
-        return not (self.pins or self.caps or self.terms or self.mixtures)
-
 
 PLAIN = Shape()
