@@ -7,7 +7,7 @@ import pytest
 
 from bandstand.candidates import NOBODY, Ask, Touch
 from bandstand.candidates.heat import Heat
-from bandstand.candidates.trending import Popular, Trending
+from bandstand.candidates.trending import MOST_SEGMENTS, ROWS_OF_A_SEGMENT, Popular, Trending
 
 START = 1_760_000_000.0
 HOUR = 3600.0
@@ -82,18 +82,72 @@ def test_three_clicks_are_no_trend_and_a_handful_are() -> None:
 
 def test_a_trend_ends_when_the_touches_do() -> None:
     generator = trending(*[1] * 8)
-    assert generator.propose(an_ask(now=START + 6 * HOUR)).rows.tolist() == [1]  # 8 touches, one half-life ago: 4
-    assert generator.propose(an_ask(now=START + 12 * HOUR)).rows.tolist() == []
+    assert generator.propose(an_ask(now=START + HOUR)).rows.tolist() == [1]  # S is 4
+    assert generator.propose(an_ask(now=START + 4 * HOUR)).rows.tolist() == []  # S is 1/2, less than is expected
 
 
 def test_the_latest_trend_comes_first() -> None:
-    generator = trending(*[1] * 10, *[2] * 10, every_s=HOUR / 2)
-    proposals = generator.propose(an_ask(now=START + 10 * HOUR))
+    generator = trending(*[1] * 20, *[2] * 20)
+    proposals = generator.propose(an_ask(now=START + 40 * 60))
     assert proposals.rows.tolist() == [2, 1]
-    # With q = 2^(−1/12) for half an hour: q + q² + … + q¹⁰, and the same 5 hours older.
-    latest = sum(2 ** (-n / 12) for n in range(1, 11))
-    assert proposals.scores.tolist() == pytest.approx([latest, latest * 2 ** (-5 / 6)], rel=1e-12)
+    assert proposals.scores[0] > proposals.scores[1] > 1
     assert generator.brought(an_ask(), proposals.rows).tolist() == [NOBODY, NOBODY]
+
+
+def test_what_is_always_touched_is_no_trend_until_it_is_touched_more() -> None:
+    generator = Trending()
+    for n in range(24 * 5 * 30):  # 30 an hour for five days
+        generator.touched(Touch(1, START + n * HOUR / 30, ()))
+    days = START + 5 * 24 * HOUR
+    assert generator.propose(an_ask(now=days)).rows.tolist() == []
+    for n in range(90):
+        generator.touched(Touch(1, days + n * HOUR / 90, ()))
+    assert generator.propose(an_ask(now=days + HOUR)).rows.tolist() == [1]
+
+
+def test_signals_that_tell_more_make_a_stronger_trend_but_not_of_one_purchase() -> None:
+    def bought(times: int) -> Trending:
+        generator = Trending()
+        for n in range(times):
+            generator.touched(Touch(1, START + n, (), worth=5.0))
+        return generator
+
+    assert bought(1).propose(an_ask()).rows.tolist() == []
+    assert bought(4).propose(an_ask()).scores[0] > trending(1, 1, 1, 1).propose(an_ask()).scores[0]
+
+
+def in_segments(*touches: tuple[int, tuple[str, ...]]) -> Trending:
+    generator = Trending()
+    for n, (row, segments) in enumerate(touches):
+        generator.touched(Touch(row, START + n, (), segments=segments))
+    return generator
+
+
+def test_trends_of_the_users_own_segment_lead_and_those_of_all_follow() -> None:
+    generator = in_segments(*[(1, ("country=NL",))] * 10, *[(2, ("country=FR",))] * 15)
+    dutch = an_ask()._replace(segments=("country=NL",))
+    assert generator.propose(an_ask()).rows.tolist() == [2, 1]
+    assert generator.propose(dutch).rows.tolist() == [1, 2]
+    assert [generator.among(dutch, row) for row in (1, 2)] == ["country=NL", None]
+
+
+def test_a_segment_that_knows_too_little_falls_back_on_all() -> None:
+    generator = in_segments(*[(1, ("country=NL",))] * 3, *[(1, ("country=FR",))] * 3)
+    for segments in (("country=NL",), ("country=DE",), ()):  # three in NL are no trend there, six of all are one
+        assert generator.propose(an_ask()._replace(segments=segments)).rows.tolist() == [1]
+
+
+def test_segments_and_the_rows_of_each_are_bounded_and_the_busiest_stay() -> None:
+    generator = Trending()
+    for n in range(3000):
+        at = START + n
+        generator.touched(Touch(n % 2000, at, (), segments=(f"country=c{n}", "device=mobile")))
+        generator.touched(Touch(7, at, (), segments=("device=mobile",)))
+    assert len(generator.names) == len(generator.segments) == MOST_SEGMENTS
+    assert max(pulse.used for pulse in generator.segments) <= ROWS_OF_A_SEGMENT
+    mobile = an_ask(rows=2000, now=START + 3000)._replace(segments=("device=mobile",))
+    assert generator.propose(mobile).rows[0] == 7
+    assert generator.among(mobile, 7) == "device=mobile"
 
 
 def test_one_keen_visitor_is_no_trend_but_makes_a_favourite() -> None:
@@ -114,6 +168,14 @@ def test_popular_forgets_over_months_what_trending_forgets_over_a_day() -> None:
     assert trend.propose(an_ask(now=week)).rows.tolist() == []
     # A week is 7/30 of a half-life: 50 · 2^(−7/30) = 42.5.
     assert popular.heat(np.array([4]), week)[0] == pytest.approx(42.5, rel=0.01)
+
+
+def test_a_signal_that_tells_more_makes_more_popular() -> None:
+    popular = Popular()
+    for row, worth in ((2, 1.0), (3, 5.0), (2, 1.0)):
+        popular.touched(Touch(row, START, (), worth))
+    assert popular.propose(an_ask(limit=2)).rows.tolist() == [3, 2]
+    assert popular.heat(np.array([2, 3]), START).tolist() == [2.0, 5.0]
 
 
 def test_popular_always_proposes_as_many_allowed_rows_as_were_asked_for() -> None:

@@ -27,7 +27,8 @@ class Heat(msgspec.Struct, dict=True):
     newest: float = 0.0
     weights: Scores = msgspec.field(default_factory=lambda: np.zeros(0))
 
-    def add(self, row: int, at: float) -> None:
+    def add(self, row: int, at: float, worth: float = 1.0) -> None:
+        """A touch of this row that counts as much as `worth` of them."""
         half_lives = (at - self.landmark) / self.half_life_s
         if half_lives > MOST_HALF_LIVES:
             steps = math.floor(half_lives)  # whole ones, so that no weight is rounded, but for those that reach 0
@@ -36,10 +37,15 @@ class Heat(msgspec.Struct, dict=True):
             self.__dict__.pop("_leaders", None)
         self.weights = grown(self.weights, row + 1)
         before = float(self.weights[row])
-        self.weights[row] += 2.0 ** ((at - self.landmark) / self.half_life_s)
+        self.weights[row] += worth * 2.0 ** ((at - self.landmark) / self.half_life_s)
         self.newest = max(self.newest, at)
         if "_leaders" in self.__dict__:
             self._leaders.raised(row, before, float(self.weights[row]))
+
+    def cool(self, row: int) -> None:
+        """As if this row had never been touched."""
+        self.weights[row] = 0
+        self.__dict__.pop("_leaders", None)
 
     def of(self, rows: Rows, now: float) -> Scores:
         """Each row's heat in touches: one made now counts 1, one a half-life ago ½.
