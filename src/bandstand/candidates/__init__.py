@@ -1,6 +1,7 @@
 """Candidate generators: what each one is asked, what it answers, and what the log tells it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -98,11 +99,13 @@ class Evidence(NamedTuple):
     """What fitted generators are made from, as of one log position.
 
     `likes` (float32[people, rows]) says how much each person likes what is in each row; `sketches` (float32[rows, d])
-    holds a unit vector for each item, 0 where it has none.
+    holds a unit vector for each item, 0 where it has none; `vectors` by length the rows whose items came with a vector,
+    rising, and these vectors (float32[n, length]).
     """
 
     likes: csr_array[np.float32]
     sketches: npt.NDArray[np.float32]
+    vectors: Mapping[int, tuple[Rows, npt.NDArray[np.float32]]] = MappingProxyType({})
 
 
 class Fitted(Protocol):
