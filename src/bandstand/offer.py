@@ -13,6 +13,7 @@ from bandstand.candidates.blend import NOT_PROPOSED, Candidates, blend, source_m
 from bandstand.candidates.content import Content
 from bandstand.candidates.newcomers import Newcomers
 from bandstand.candidates.reasons import reason
+from bandstand.candidates.trending import Popular, Trending
 from bandstand.events import Inline, Pick, Source
 from bandstand.features import Indices, Values, hashed, item_features
 from bandstand.policy import Scores
@@ -96,7 +97,7 @@ def _pick(
         propensity,
         score,
         sources=said,
-        reason=_reason(state, row, said),
+        reason=_reason(state, row, said, offer.ask),
         version=state.catalogue.known[row].version,
     )
 
@@ -170,7 +171,7 @@ def _source_places(names: tuple[str, ...]) -> Indices:
     return hashed("s", dict.fromkeys(source_names(names), 1.0))[0]
 
 
-def _reason(state: State, row: int, said: tuple[Source, ...]) -> str:
+def _reason(state: State, row: int, said: tuple[Source, ...], ask: Ask | None) -> str:
     """In the words of the generator that ranked it highest, and rather of one that says which item brought it."""
     if not said:
         return _RANKED
@@ -179,4 +180,9 @@ def _reason(state: State, row: int, said: tuple[Source, ...]) -> str:
     content = state.generators[Content.name]
     if first.name == Content.name and first.because is not None and isinstance(content, Content):
         terms = content.shared_terms(state.catalogue.rows[first.because], row)
-    return reason(first, state.title, terms)
+    trending = state.generators[Trending.name]
+    among: str | None = None
+    if first.name == Trending.name and ask is not None and isinstance(trending, Trending):
+        among = trending.among(ask, row)
+    untouched = first.name == Popular.name and not state.heat(np.array([row]))[0] > 0
+    return reason(first, state.title, terms, among=among, untouched=untouched)

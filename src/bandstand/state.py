@@ -12,8 +12,10 @@ from bandstand.candidates import Evidence, Fitted, Generator, Rows, Scores, Touc
 from bandstand.candidates.fits import Fits, fittable
 from bandstand.candidates.likes import Likes
 from bandstand.candidates.registry import GENERATORS
+from bandstand.candidates.session import Session
 from bandstand.candidates.sketches import Sketches
 from bandstand.candidates.trending import Popular
+from bandstand.candidates.vectors import Vectors
 from bandstand.catalogue import Catalogue
 from bandstand.chance import token
 from bandstand.events import (
@@ -107,7 +109,6 @@ class Plain(msgspec.Struct):
     people: dict[str, UserPut] = {}
     histories: dict[str, Past] = {}
     shown: Shown = msgspec.field(default_factory=Shown)
-    sketches: Sketches = msgspec.field(default_factory=Sketches)
     surfaces: dict[str, Surface] = {}
     strategies: dict[str, Strategy] = {}
     signals: dict[str, float] = {}
@@ -156,7 +157,6 @@ class State(Plain):
                 row = self.catalogue.put(fact, version=entry.seq, at=entry.at)
                 self.told += 1
                 self.tastes.clear()
-                self.sketches.put(row, fact)
                 for generator in self.generators.values():
                     generator.put(row, fact, entry.at)
             case ItemRemoved() as fact:
@@ -219,6 +219,13 @@ class State(Plain):
         assert isinstance(popular, Popular)
         return popular.heat(rows, self.clock)
 
+    @property
+    def sketches(self) -> Sketches:
+        """What each row's item is like."""
+        session = self.generators[Session.name]
+        assert isinstance(session, Session)
+        return session.sketches
+
     def generator(self, name: str) -> Generator | Fitted | None:
         """The generator of that name; None where it is one that has not been made yet."""
         return self.fits.generators.get(name) or self.generators.get(name)
@@ -231,7 +238,9 @@ class State(Plain):
         """What fitted generators are made from, as it is now: a copy."""
         assert self.likes is not None, "only who makes them holds what they are made from"
         rows = len(self.catalogue)
-        return Evidence(self.likes.matrix(rows), self.sketches.of(np.arange(rows)))
+        vectors = self.generators[Vectors.name]
+        assert isinstance(vectors, Vectors)
+        return Evidence(self.likes.matrix(rows), self.sketches.of(np.arange(rows)), vectors.copies())
 
     def title(self, item: str) -> str:
         """What to call the item when talking to a person."""
@@ -301,7 +310,6 @@ class State(Plain):
         if row is not None:
             self.catalogue.remove(fact, at=at)
             self.tastes.clear()
-            self.sketches.removed(row)
             for generator in self.generators.values():
                 generator.removed(row)
 

@@ -8,7 +8,7 @@ import pytest
 from bandstand.candidates import NOBODY, Ask, Generator, Proposals, Touch
 from bandstand.candidates.registry import GENERATORS
 from bandstand.chance import bits, uniform
-from bandstand.events import ItemPut
+from bandstand.events import Feature, ItemPut
 from bandstand.packing import pack, unpack
 
 ITEMS = 60
@@ -32,21 +32,30 @@ def a_story(name: str, *, length: int = 400) -> Iterator[Call]:
         chance = uniform(name, "call", step)
         if chance < 0.3:
             title = " ".join(WORDS[bits(name, step, n) % len(WORDS)] for n in range(6))
-            yield "put", row, ItemPut(f"i{row}", {"title": title, "category": f"c{row % 4}"}, tags=("all",))
+            features = {"title": title, "category": f"c{row % 4}"} | a_vector(name, step)
+            yield "put", row, ItemPut(f"i{row}", features, tags=("all",))
         elif chance < 0.35:
             yield "removed", row, None
         else:
             before = histories.setdefault(bits(name, "user", step) % 12, [])
             row = row % 20 if uniform(name, "hot", step) < 0.7 else row
-            yield "touched", row, Touch(row, START + 30 * step, tuple(before[:50]))
+            among = tuple(f"{name}={bits(name, name, step) % 3}" for name in ("country", "device"))
+            worth = 1.0 + bits(name, "worth", step) % 3
+            yield "touched", row, Touch(row, START + 30 * step, tuple(before[:50]), worth, among)
             before[:] = [row, *(other for other in before if other != row)]
 
 
+def a_vector(*key: str | int) -> dict[str, Feature]:
+    """Of mixed lengths, and for every fourth item none."""
+    length = (0, 3, 3, 100)[bits(*key, "length") % 4]
+    return {"vector": [uniform(*key, at) - 0.3 for at in range(length)]} if length else {}
+
+
 def tell(generator: Generator, story: Iterator[Call] | list[Call]) -> None:
-    for call, row, what in story:
+    for at, (call, row, what) in enumerate(story):
         match call, what:
             case "put", ItemPut():
-                generator.put(row, what, START)
+                generator.put(row, what, START + 30 * at)
             case "removed", _:
                 generator.removed(row)
             case "touched", Touch():
@@ -61,6 +70,9 @@ def an_ask(history: list[int], *, allowed: np.ndarray | None = None, limit: int 
         weights=0.5 ** (np.arange(len(history)) / 5),
         allowed=np.ones(rows, np.bool_) if allowed is None else allowed,
         limit=limit,
+        recent=np.array(history[:5], np.int64),
+        ages_s=60.0 * np.arange(len(history[:5])) ** 2,
+        segments=("country=1", "device=2", "season=winter"),
     )
 
 
@@ -184,13 +196,33 @@ def test_items_may_be_touched_before_they_are_put(generator: Generator) -> None:
         {"title": ""},
         {"title": "!?… – ☃ 🎸"},
         {"price": 3.5, "sale": True, "vector": [0.1, 0.2]},
+        {"vector": [0.0, 0.0, 0.0]},
+        {"vector": [float("nan"), 1.0]},
+        {"vector": ["a", 1.0]},
+        {"vector": "0.1, 0.2"},
+        {"vector": [1.0] * 100_000},
         {"text": ["not", "prose"], "title": 7},
         {"text": "word " * 200_000},
         {"text": "x" * 1_000_000},
         {"text": " ".join(f"w{n}" for n in range(150_000))},
         {f"name{n}": f"value{n}" for n in range(500)},
     ],
-    ids=["none", "empty", "symbols", "numbers", "odd", "long", "one word", "many words", "many categories"],
+    ids=[
+        "none",
+        "empty",
+        "symbols",
+        "numbers",
+        "zeros",
+        "nan",
+        "words",
+        "text",
+        "long vector",
+        "odd",
+        "long",
+        "one word",
+        "many words",
+        "many categories",
+    ],
 )
 def test_any_features_are_taken(generator: Generator, features: dict[str, object]) -> None:
     tell(generator, a_story("features"))
@@ -220,4 +252,36 @@ def test_a_candidate_that_is_removed_and_comes_back_does_no_harm(generator: Gene
 def test_a_question_from_any_time_gets_finite_scores(generator: Generator, now: float) -> None:
     tell(generator, a_story("times"))
     ask = an_ask([3, 5, 8])._replace(now=now)
+    assert_well_formed(generator.propose(ask), ask)
+
+
+@pytest.mark.parametrize("lengths", [(3, 100, 3), (1, 0, 3), (100, 3, 0), (3, 3, 1)], ids=str)
+def test_an_item_may_change_the_length_of_its_vector(generator: Generator, lengths: tuple[int, ...]) -> None:
+    tell(generator, a_story("lengths"))
+    for length in lengths:
+        for row in (3, 5):
+            given: list[str | float] = [1.0] * length
+            generator.put(row, ItemPut(f"i{row}", {"vector": given}), START)
+        ask = an_ask([3, 5, 8])
+        assert_well_formed(generator.propose(ask), ask)
+        assert set(generator.brought(ask, generator.propose(ask).rows).tolist()) <= {NOBODY, 3, 5, 8}
+
+
+def test_an_item_may_be_deleted_while_it_is_a_candidate(generator: Generator) -> None:
+    tell(generator, a_story("deleted"))
+    ask = an_ask([3, 5, 8])
+    rows = generator.propose(ask).rows
+    for row in rows[:3].tolist():
+        generator.removed(row)
+    assert generator.brought(ask, rows).dtype == np.int64
+    allowed = ask.allowed.copy()
+    allowed[rows[:3]] = False
+    assert not set(generator.propose(ask._replace(allowed=allowed)).rows.tolist()) & set(rows[:3].tolist())
+
+
+def test_items_without_any_text_do_no_harm(generator: Generator) -> None:
+    for row in range(10):
+        generator.put(row, ItemPut(f"i{row}"), START)
+    generator.touched(Touch(1, START, ()))
+    ask = an_ask([1], rows=10)
     assert_well_formed(generator.propose(ask), ask)

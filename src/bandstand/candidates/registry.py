@@ -1,14 +1,28 @@
 """The generators there are."""
 
 from bandstand.candidates import Fitted, Generator
+from bandstand.candidates.arrivals import Arrivals
 from bandstand.candidates.collaborative import Collaborative
 from bandstand.candidates.content import Content
 from bandstand.candidates.discovery import Discovery
 from bandstand.candidates.newcomers import Newcomers
+from bandstand.candidates.session import Session
 from bandstand.candidates.trending import Popular, Trending
+from bandstand.candidates.vector_index import VectorIndex
+from bandstand.candidates.vectors import Vectors
 
-GENERATORS: tuple[type[Generator], ...] = (Collaborative, Content, Trending, Popular, Discovery, Newcomers)
-FITTED: tuple[type[Fitted], ...] = ()
+GENERATORS: tuple[type[Generator], ...] = (
+    Collaborative,
+    Content,
+    Trending,
+    Popular,
+    Discovery,
+    Newcomers,
+    Session,
+    Vectors,
+    Arrivals,
+)
+FITTED: tuple[type[Fitted], ...] = (VectorIndex,)
 
 
 def names() -> list[str]:
