@@ -11,7 +11,7 @@ import msgspec
 import rich_click as click
 from rich.console import Console
 
-from benchmarks import draw, folding, freshness, growth, http, learning, running, table
+from benchmarks import draw, folding, freshness, growth, http, learning, running, table, vectors
 from benchmarks.bench import Bench
 from benchmarks.measure import Figure
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "draw": draw.lines,
     "catalogue": growth.catalogue,
     "learn": learning.learn,
+    "vectors": vectors.lines,
     "replay": folding.replays,
     "fresh": freshness.lines,
     "memory": running.memory,

@@ -89,3 +89,12 @@ def test_among_many_items_nearly_all_of_the_nearest_are_found_also_after_changes
     assert np.mean(found) > 0.95
     again = Session(many.sketches)
     assert again.propose(ask).rows.tolist() == many.propose(ask).rows.tolist()
+
+
+def test_of_more_equal_items_than_are_compared_some_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "COMPARED", 50)
+    monkeypatch.setattr(session, "EXACT", 100)
+    generator = Session()
+    for row in range(300):
+        generator.put(row, ItemPut("i", {"vector": [1.0, 2.0]}), 0.0)
+    assert generator.propose(an_ask([0], [0.0], rows=300)).rows.tolist() == list(range(1, 11))

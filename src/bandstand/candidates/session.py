@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from bandstand.candidates import NOBODY, Ask, Proposals, Rows, Scores, Touch, best
+from bandstand.candidates import NOBODY, Ask, Mask, Proposals, Rows, Scores, Touch, best
 from bandstand.candidates.nearest import EXACT, Signs
 from bandstand.candidates.sketches import Floats, Sketches, unit
 from bandstand.events import ItemPut
@@ -44,11 +44,13 @@ class Session(msgspec.Struct, dict=True):
     def propose(self, ask: Ask) -> Proposals:
         rows, weights = _heard(ask)
         profile = unit((self.sketches.of(rows) * weights[:, None]).sum(axis=0))
-        scores = self._scores(profile, ask)
+        unseen = ask.allowed[: len(self.sketches.vectors)].copy()
         for seen in (rows, ask.history):
-            scores[seen] = 0
-        rows = best(scores, ask.allowed, ask.limit)
-        return Proposals(rows, scores[rows])
+            unseen[seen[seen < len(unseen)]] = False
+        likely, vectors = self._likely(profile, unseen)
+        scores = (vectors @ profile).astype(np.float64)
+        first = best(scores, unseen[likely], ask.limit)
+        return Proposals(likely[first], scores[first])
 
     def brought(self, ask: Ask, rows: Rows) -> Rows:
         """The row of the session that is most like each."""
@@ -58,18 +60,12 @@ class Session(msgspec.Struct, dict=True):
         shares = (self.sketches.of(heard) @ self.sketches.of(rows).T) * weights[:, None]
         return np.where(shares.max(axis=0) > 0, heard[shares.argmax(axis=0)], NOBODY)
 
-    def _scores(self, profile: Floats, ask: Ask) -> Scores:
-        """float64[rows]: the cosine of each row with the profile, where it is among the likely ones."""
-        scores = np.zeros(len(ask.allowed))
-        both = min(len(self.sketches.vectors), len(ask.allowed))
-        if not profile.any():
-            return scores
-        if both <= EXACT:
-            scores[:both] = self.sketches.vectors[:both] @ profile
-            return scores
-        likely = self._signs.alike(profile, ask.allowed[:both])
-        scores[likely] = self.sketches.vectors[likely] @ profile
-        return scores
+    def _likely(self, profile: Floats, unseen: Mask) -> tuple[Rows, Floats]:
+        """The rows that may be among the nearest, rising, and their sketches."""
+        if len(unseen) <= EXACT:
+            return np.arange(len(unseen)), self.sketches.vectors[: len(unseen)]
+        likely = self._signs.alike(profile, unseen)
+        return likely, self.sketches.vectors[likely]
 
     def _signed(self, row: int) -> None:
         if "_signs" in self.__dict__ and row < len(self.sketches.vectors):

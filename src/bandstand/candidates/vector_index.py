@@ -13,7 +13,7 @@ from bandstand.candidates.sketches import Floats
 from bandstand.candidates.vectors import heard, most_alike, profiles
 
 # Neighbours of a node, and how many are looked at while one is added and while some are searched, as measured by
-# `python -m benchmarks vectors`.
+# `python -m benchmarks --only vectors`.
 _CONNECTIVITY, _ADDED_AMONG, _SEARCHED_AMONG = 16, 128, 256
 # So many times more are asked for than are wanted, and again after too few of them were allowed, at most so often.
 _MORE, _TRIES = 2, 4
