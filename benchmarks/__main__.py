@@ -11,7 +11,7 @@ import msgspec
 import rich_click as click
 from rich.console import Console
 
-from benchmarks import draw, folding, freshness, growth, http, learning, running, table, vectors
+from benchmarks import draw, fits, folding, freshness, growth, http, learning, running, table, vectors
 from benchmarks.bench import Bench
 from benchmarks.measure import Figure
 
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "log": growth.log,
     "fold": folding.fold,
     "start": running.start,
+    "fits": fits.lines,
 }
 
 
