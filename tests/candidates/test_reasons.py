@@ -10,6 +10,7 @@ TITLES = {"i1": "Mauve Leather Daypack"}
     ("source", "terms", "said"),
     [
         (Source("collaborative", 1.0, 0, "i1"), [], "because people who liked Mauve Leather Daypack liked it"),
+        (Source("ease", 1.0, 0, "i1"), [], "because people who liked Mauve Leather Daypack liked it"),
         (Source("content", 1.0, 0, "i1"), ["leather", "daypack"], "similar to Mauve Leather Daypack: leather, daypack"),
         (Source("content", 1.0, 0, "i1"), [], "similar to Mauve Leather Daypack"),
         (Source("trending", 1.0, 0), [], "trending now"),

@@ -16,7 +16,7 @@ def reason(
     """One line for one source; `terms` are words that the item shares with the one that brought it, `among` the segment
     where it trends, and `untouched` says that nobody has liked it yet."""
     match source:
-        case Source(name="collaborative", because=str(item)):
+        case Source(name="collaborative" | "ease" | "als" | "svd" | "users" | "items", because=str(item)):
             return f"because people who liked {title_of(item)} liked it"
         case Source(name="content", because=str(item)):
             words = f": {', '.join(terms)}" if terms else ""

@@ -1,13 +1,18 @@
 """The generators there are."""
 
 from bandstand.candidates import Fitted, Generator
+from bandstand.candidates.als import Als
 from bandstand.candidates.arrivals import Arrivals
 from bandstand.candidates.collaborative import Collaborative
 from bandstand.candidates.content import Content
 from bandstand.candidates.discovery import Discovery
+from bandstand.candidates.ease import Ease
+from bandstand.candidates.items import Items
 from bandstand.candidates.newcomers import Newcomers
 from bandstand.candidates.session import Session
+from bandstand.candidates.svd import Svd
 from bandstand.candidates.trending import Popular, Trending
+from bandstand.candidates.users import Users
 from bandstand.candidates.vector_index import VectorIndex
 from bandstand.candidates.vectors import Vectors
 
@@ -22,7 +27,7 @@ GENERATORS: tuple[type[Generator], ...] = (
     Vectors,
     Arrivals,
 )
-FITTED: tuple[type[Fitted], ...] = (VectorIndex,)
+FITTED: tuple[type[Fitted], ...] = (Ease, Als, Svd, Users, Items, VectorIndex)
 
 
 def names() -> list[str]:
