@@ -116,7 +116,12 @@ class Follower:
         self._erased = self._forgetting = False
         self._fitting: Fitting | None = None
         self._fits_at = -math.inf
-        model.state.fits = newest_fits(snapshots, -1) or model.state.fits
+        try:
+            made = newest_fits(snapshots, -1)
+            if made is not None:
+                model.adopt_fits(made)
+        except StoreError as error:
+            _log.warning("generators are fitted anew: %s", error)
 
     def turn(self) -> int:
         """Read the next page of the log, learn, and publish what is due; the number of entries read."""
@@ -125,6 +130,7 @@ class Follower:
             self.model.step(entry)
             if isinstance(entry.fact, UserErased):
                 self._erased = self._forgetting = True
+                self._fitting = None  # it began with what is to be forgotten
         now = self._clock()
         if now - self._published_at >= self._weights_every_s:
             self.publish()
