@@ -16,7 +16,7 @@ from benchmarks.bench import Bench
 from benchmarks.data import SEED
 from benchmarks.measure import Figure, median_us, ratios, spread
 
-LENGTH = 64
+LENGTH = 256  # shorter ones get no index
 _PROPOSED = 200
 _ASKS = 40
 _BAR_US = 2_000.0
@@ -28,8 +28,8 @@ Floats = npt.NDArray[np.float32]
 
 
 def lines(bench: Bench) -> list[Figure]:
-    """100,000 vectors of 64 numbers in clusters, and people who liked one to five of them."""
-    items = bench.size(100_000, 21_000)
+    """30,000 vectors of 256 numbers in clusters, and people who liked one to five of them."""
+    items = bench.size(30_000, 21_000)
     bench.told(f"vectors: putting {items:,} items")
     generator = _put(items)
     rows, vectors = generator.copies()[LENGTH]

@@ -77,7 +77,7 @@ class Fitting:
         _log.info("fitting %s", what)
         began = time.monotonic()
         try:
-            made = fits.fitted(self._names, self._evidence)
+            made = fits.fitted(self._names, self._evidence, told=_log.info)
         except Exception:  # whatever it is, learning goes on, and so do the generators made before
             _log.exception("fitting %s failed", what)
             return

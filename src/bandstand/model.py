@@ -16,7 +16,7 @@ from bandstand.policy.linear import Weights
 from bandstand.policy.vw import Learner, Learning
 from bandstand.state import State
 
-SNAPSHOT_FORMAT = 5
+SNAPSHOT_FORMAT = 6
 
 
 class Published(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from bandstand.shape.settings import UNSHAPED, Diversity, Seen
 from bandstand.state import State
 
 # These propose the same to everybody, so what they bring may be a surprise.
-IMPERSONAL = ("trending", "popular", "discovery", "newcomers")
+IMPERSONAL = ("trending", "popular", "discovery", "newcomers", "arrivals", "promoted")
 
 
 def shaped(state: State, asked: Asked, diversity: Diversity, offer: Offer, scores: Scores) -> Shape:

@@ -126,19 +126,22 @@ def test_among_many_nearly_all_of_the_nearest_are_found_by_their_signs(monkeypat
     assert again.propose(ask).rows.tolist() == generator.propose(ask).rows.tolist()
 
 
-def test_an_index_is_made_of_many_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_is_made_of_many_long_vectors_only(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = of(*clustered())
     assert generator.copies() == {}
     assert fitted(generator) is None
     monkeypatch.setattr(vectors, "EXACT", 100)
-    monkeypatch.setattr(vector_index, "find_spec", lambda name: None)
+    monkeypatch.setattr(vector_index, "EXACT", 100)
     assert fitted(generator) is None
+    monkeypatch.setattr(vector_index, "LONG", 32)
+    assert fitted(generator) is not None
 
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> Vectors:
     monkeypatch.setattr(vectors, "EXACT", 100)
     monkeypatch.setattr(vector_index, "EXACT", 100)
+    monkeypatch.setattr(vector_index, "LONG", 1)
     return of(*clustered())
 
 

@@ -1,16 +1,25 @@
 """Generators that are made anew now and then: which there are as of a log position, and how they are written down."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from bandstand.candidates import Evidence, Fitted
 from bandstand.candidates.registry import FITTED
+from bandstand.errors import InputError
 from bandstand.packing import pack, unpack
 
 # Made anew when a tenth more has been told than the last time, and not before there is a little to go by.
 FEWEST_TOLD = 20
 _GROWN = 1.1
+
+
+Told = Callable[[str], object]
+"""Told what is being made, and what cannot be made and why."""
+
+
+def _unheard(_: str) -> None:
+    pass
 
 
 class Fits(msgspec.Struct, frozen=True):
@@ -42,10 +51,19 @@ def fittable(names: Collection[str]) -> list[str]:
     return [kind.name for kind in FITTED if kind.name in names]
 
 
-def fitted(names: Collection[str], evidence: Evidence) -> dict[str, Fitted]:
-    """Each of these that the evidence suffices for."""
-    made = {kind.name: kind.fit(evidence) for kind in FITTED if kind.name in names}
-    return {name: one for name, one in made.items() if one is not None}
+def fitted(names: Collection[str], evidence: Evidence, *, told: Told = _unheard) -> dict[str, Fitted]:
+    """Each of these that the evidence suffices for, and whose library is installed."""
+    made: dict[str, Fitted] = {}
+    for kind in (kind for kind in FITTED if kind.name in names):
+        told(f"fitting {kind.name}")
+        try:
+            one = kind.fit(evidence)
+        except InputError as error:
+            told(str(error))
+            continue
+        if one is not None:
+            made[kind.name] = one
+    return made
 
 
 def dump(fits: Fits) -> bytes:

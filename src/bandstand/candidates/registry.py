@@ -1,5 +1,7 @@
 """The generators there are."""
 
+from importlib.util import find_spec
+
 from bandstand.candidates import Fitted, Generator
 from bandstand.candidates.als import Als
 from bandstand.candidates.arrivals import Arrivals
@@ -27,7 +29,9 @@ GENERATORS: tuple[type[Generator], ...] = (
     Vectors,
     Arrivals,
 )
-FITTED: tuple[type[Fitted], ...] = (Ease, Als, Svd, Users, Items, VectorIndex)
+# An index is left out where nobody could ask it: then the live generator of the same name serves.
+_INDEXES: tuple[type[Fitted], ...] = (VectorIndex,) if find_spec("usearch") else ()
+FITTED: tuple[type[Fitted], ...] = (Ease, Als, Svd, Users, Items, *_INDEXES)
 
 
 def names() -> list[str]:
