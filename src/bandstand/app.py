@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from litestar import Litestar
+from threadpoolctl import threadpool_limits
 
 from bandstand.api import create_api
 from bandstand.configuration import definitions, experiment_files, experiment_in, recorded
@@ -37,6 +38,8 @@ def serving() -> Litestar:
     """The web application of one worker process, from the settings in its environment."""
     settings = read({})
     end_with(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    # A product of small matrices takes 0.1 ms on one thread, and many times that on threads that wait for each other.
+    threadpool_limits(1, user_api="blas")
     engine, snapshots = opened(settings)
     alone = settings.database.startswith("sqlite")
     api = create_api(Live(engine, snapshots, alone=alone, queue=settings.queue))
