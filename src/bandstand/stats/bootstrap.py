@@ -91,6 +91,31 @@ class PoissonBootstrap(Struct, frozen=True, eq=False):
         return Estimate(value, low, high, float(ratios.std(ddof=1)), self.n, "poisson_bootstrap")
 
 
+def means(units: ArrayLike, columns: ArrayLike, *, seed: int, replicates: int = 1000) -> NDArray[np.float64]:
+    """float64[replicates, m]: the means of m columns of one table, in each replicate of its rows' units.
+
+    The replicates are those of `PoissonBootstrap`: one that has two columns compares them on the same users. Their
+    percentiles are intervals by cluster. NaN where a replicate drew no unit.
+    """
+    table = np.asarray(columns, np.float64)
+    ids, unit = np.unique(np.asarray(units), return_inverse=True)
+    if table.ndim != 2 or len(table) != len(unit):
+        raise InputError(
+            f"columns is {table.shape}, must be a table with a row for each of {len(unit)} units.", field="columns"
+        )
+    sums = np.zeros((ids.size, table.shape[1] + 1))
+    np.add.at(sums, unit, np.column_stack((table, np.ones(len(table)))))
+    keys = np.array([_key(each) for each in ids.tolist()], dtype=np.uint64)
+    total = np.zeros((replicates, table.shape[1] + 1))
+    for start in range(0, ids.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        total += _counts(keys[block], seed, replicates).T @ sums[block]
+    drawn = total[:, -1:]
+    found: NDArray[np.float64] = np.full((replicates, table.shape[1]), np.nan)
+    np.divide(total[:, :-1], drawn, out=found, where=drawn > 0)
+    return found
+
+
 def _key(unit: object) -> int:
     return int.from_bytes(hashlib.blake2b(repr(unit).encode(), digest_size=8).digest(), "little")
 
