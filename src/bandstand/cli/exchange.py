@@ -8,6 +8,8 @@ import rich_click as click
 
 from bandstand.cli import options
 from bandstand.cli.progress import progress
+from bandstand.errors import InputError
+from bandstand.formats.columns import NAMES
 from bandstand.formats.registry import FORMATS
 from bandstand.formats.transfer import Imported
 from bandstand.formats.transfer import export as exported
@@ -22,13 +24,35 @@ _FORMATS = "\n\n".join(f"{one.name}: {one.about}" for one in FORMATS.values())
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--teaches", default="default", show_default=True, help="Strategy that learns from imported decisions.")
+@click.option(
+    "--map", "map_", metavar="ROLE=COLUMN,…", help=f"Which column of a table holds what; roles: {', '.join(NAMES)}."
+)
+@click.option("--likes-from", type=float, help="Lowest rating that says that somebody liked it; default: every one.")
 @options.database
 @options.as_json
-def import_(format_: str, paths: tuple[Path, ...], teaches: str, database: str | None, as_json: bool) -> None:
+def import_(
+    format_: str,
+    paths: tuple[Path, ...],
+    teaches: str,
+    map_: str | None,
+    likes_from: float | None,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    columns = _columns(map_)
     log = open_log(options.settings(database=database).database)
     try:
         with progress(f"reading {format_}", "facts") as told:
-            result = imported(log, format_, paths, now=time.time(), teaches=teaches, progress=told)
+            result = imported(
+                log,
+                format_,
+                paths,
+                now=time.time(),
+                teaches=teaches,
+                columns=columns,
+                likes_from=likes_from,
+                progress=told,
+            )
     finally:
         log.close()
     if as_json:
@@ -49,6 +73,17 @@ def export(format_: str, path: Path, database: str | None) -> None:
         count = exported(log, format_, path, progress=told)
     log.close()
     click.echo(f"{count:,} entries written to {path}")
+
+
+def _columns(map_: str | None) -> dict[str, str]:
+    """The columns by their roles. InputError for what is not of the form."""
+    columns = {}
+    for part in map_.split(",") if map_ is not None else ():
+        role, _, column = (piece.strip() for piece in part.partition("="))
+        if not role or not column:
+            raise InputError(f"map {part!r}: must be ROLE=COLUMN such as user=visitor", field="map")
+        columns[role] = column
+    return columns
 
 
 def _print(result: Imported) -> None:

@@ -1,7 +1,8 @@
 """Files of other systems as facts: what a format must offer, and how lines that it cannot accept are reported."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -36,11 +37,14 @@ class Refused(msgspec.Struct):
 
 class Target(NamedTuple):
     """What a reader may ask about where its facts will go: the log, what time it is there, and the strategy whose
-    weights imported decisions teach."""
+    weights imported decisions teach; and what the caller said of the file: which column holds what, by role, and the
+    lowest value that counts as liking."""
 
     log: EventLog
     now: float
     teaches: str = "default"
+    columns: Mapping[str, str] = MappingProxyType({})
+    likes_from: float | None = None
 
 
 class Read(NamedTuple):
@@ -55,9 +59,11 @@ class Format(NamedTuple):
 
     `read` yields what the lines of a file say, in order and without holding more than a line of it, and adds those that
     it leaves out to `Refused`. `write` puts entries into a file and answers how many; None where only reading is known.
+    `takes` names the options of `Target` that it heeds.
     """
 
     name: str
     about: str
     read: Callable[[Path, Target, Refused], Iterator[Read]]
     write: Callable[[Iterable[Entry], Path], int] | None = None
+    takes: frozenset[str] = frozenset()

@@ -1,6 +1,6 @@
 """Between files and a log: facts go in by the batch, entries come out by the page."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -31,19 +31,26 @@ def import_(
     *,
     now: float,
     teaches: str = "default",
+    columns: Mapping[str, str] | None = None,
+    likes_from: float | None = None,
     batch: int = _BATCH,
     progress: Progress | None = None,
 ) -> Imported:
     """Append what the files say, file by file. Bad lines are left out and reported.
 
     `now` is the time of facts that have none of their own; `teaches` names the strategy whose weights learn from
-    imported decisions. The entries of a log are stored once, so such an import can go on where it stopped. Raises
-    UnknownError for the format, InputError for a path, ConflictError where the log holds what does not fit the file.
+    imported decisions; `columns` says which column of a table holds what, by role, and `likes_from` from which value on
+    a rating says that somebody liked the thing. The entries of a log are stored once, so such an import can go on where
+    it stopped.
+
+    UnknownError for the format, InputError for a path or an option, ConflictError where the log holds what does not fit
+    the file.
     """
     reader = _known(format_).read
+    _check_taken(format_, columns=columns, likes_from=likes_from)
     imported = Imported()
     for path in paths:
-        facts = reader(path, Target(log, now, teaches), imported.refused)
+        facts = reader(path, Target(log, now, teaches, columns or {}, likes_from), imported.refused)
         while some := list(islice(facts, batch)):
             _store(log, path, some, imported)
             if progress is not None:
@@ -64,6 +71,14 @@ def _known(name: str) -> Format:
     if name not in FORMATS:
         raise UnknownError(f"format '{name}' is not known; known: {', '.join(FORMATS)}", field="format")
     return FORMATS[name]
+
+
+def _check_taken(format_: str, **options: object) -> None:
+    """InputError for an option that the format does not heed."""
+    for name, value in options.items():
+        if value and name not in FORMATS[format_].takes:
+            able = ", ".join(one.name for one in FORMATS.values() if name in one.takes)
+            raise InputError(f"{name}: format '{format_}' takes none; these do: {able}", field=name)
 
 
 def _store(log: EventLog, path: Path, some: Sequence[Read], imported: Imported) -> None:

@@ -1,0 +1,172 @@
+"""Plain tables, as CSV or Parquet: interactions, items or users, whichever their columns name."""
+
+import csv
+import gzip
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any
+
+from bandstand.errors import InputError
+from bandstand.events import Entry, Interacted, Rewarded
+from bandstand.formats import Format, Read, Refused, Target
+from bandstand.formats.columns import Columns, columns, described, happened
+from bandstand.formats.lines import lines
+from bandstand.formats.timeline import Described, Happened, timeline
+
+HEADER = ("user_id", "session_id", "item_id", "event_type", "value", "timestamp", "key")
+_SEPARATORS = (",", ";", "\t")
+_BATCH = 10_000
+
+Rows = Iterator[tuple[int, Mapping[str, object]]]
+
+
+def read_csv(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
+    """What the rows say, interactions in the order of their times. The separator is the one of `,`, `;` and the tab
+    that the header has most of. InputError where the header names neither users nor items."""
+    texts = _texts(path, refused)
+    first = next(texts, None)
+    if first is None:
+        raise InputError(f"csv '{path}': it is empty, must begin with a line that names its columns", field="path")
+    separator = max(_SEPARATORS, key=first[1].count)
+    (header,) = csv.reader([first[1]], delimiter=separator)
+    meant = columns(header, target.columns, where=f"csv '{path}'")
+    yield from _said(_csv_rows(path, texts, header, separator, refused), meant, path, target, refused)
+
+
+def read_parquet(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
+    """The same of a Parquet file, some thousand rows at a time; rows count from 1. InputError where pyarrow is missing
+    or cannot read the file."""
+    file = _parquet(path)
+    meant = columns(file.schema_arrow.names, target.columns, where=f"parquet '{path}'")
+    yield from _said(_parquet_rows(path, file, refused), meant, path, target, refused)
+
+
+def write_csv(entries: Iterable[Entry], path: Path) -> int:
+    """Put what people did into a table that `read_csv` reads, compressed where its name ends in `.gz`; how many rows.
+
+    Interactions and rewards, which are interactions to whoever reads them again; nothing else of the log.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    count = 0
+    try:
+        with _created(partial, compressed=path.suffix == ".gz") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(HEADER)
+            for entry in entries:
+                if isinstance(entry.fact, Interacted | Rewarded) and entry.fact.item is not None:
+                    table.writerow(_cells(entry, entry.fact))
+                    count += 1
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"file '{path}': cannot be written ({error.strerror}); check it", field="path") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+_TAKES = frozenset({"columns", "likes_from"})
+CSV = Format("csv", "a table of interactions, items or users, with a header", read_csv, write_csv, takes=_TAKES)
+PARQUET = Format("parquet", "the same as a Parquet file (needs bandstand[parquet])", read_parquet, takes=_TAKES)
+
+
+def _said(rows: Rows, meant: Columns, path: Path, target: Target, refused: Refused) -> Iterator[Read]:
+    def accepted(what: Any) -> Iterator[Any]:
+        for line, row in rows:
+            try:
+                yield what(row, line)
+            except ValueError as error:
+                refused.add(path, line, str(error))
+
+    about: Iterator[Described] = iter(())
+    did: Iterator[Happened] = iter(())
+    if meant.kind == "interactions":
+        did = accepted(lambda row, line: happened(row, meant, target, line))
+    else:
+        about = accepted(lambda row, line: described(row, meant, line))
+    yield from timeline(target, about, did)
+
+
+def _texts(path: Path, refused: Refused) -> Iterator[tuple[int, str]]:
+    """The lines that are UTF-8."""
+    for line, body in lines(path, refused, blanks=True):
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as error:
+            refused.add(path, line, f"{error}; convert the file to UTF-8")
+            continue
+        if "\0" in text:
+            refused.add(path, line, "it holds a NUL character; remove it")
+        else:
+            yield line, text
+
+
+def _csv_rows(
+    path: Path, texts: Iterator[tuple[int, str]], header: list[str], separator: str, refused: Refused
+) -> Rows:
+    """The cells of each row by column. A cell in quotes may hold line ends; a row counts as its last line."""
+    line = 1
+
+    def fed() -> Iterator[str]:
+        nonlocal line
+        for number, text in texts:
+            line = number
+            yield f"{text}\n"
+
+    table = csv.reader(fed(), delimiter=separator, strict=True)
+    while True:
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            refused.add(path, line, f"{error}; correct its quotes")
+            continue
+        if len(cells) == len(header):
+            yield line, dict(zip(header, cells, strict=True))
+        else:
+            refused.add(path, line, f"it has {len(cells)} cells, must have {len(header)} as the header")
+
+
+def _parquet(path: Path) -> Any:
+    try:
+        # Only whoever reads such files needs the library; it weighs 50 MB.
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise InputError(
+            "format 'parquet': needs pyarrow, which is not installed; pip install 'bandstand[parquet]'", field="format"
+        ) from error
+    try:
+        return parquet.ParquetFile(path)
+    except (ArrowException, OSError) as error:
+        raise InputError(f"parquet '{path}': cannot be read ({error}); get a new copy", field="path") from error
+
+
+def _parquet_rows(path: Path, file: Any, refused: Refused) -> Rows:
+    number = 0
+    batches = file.iter_batches(batch_size=_BATCH)
+    while True:
+        try:
+            batch = next(batches, None)
+        except OSError as error:
+            refused.add(path, number + 1, f"the file is damaged from here on ({error}); get a new copy")
+            return
+        if batch is None:
+            return
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+def _cells(entry: Entry, fact: Interacted | Rewarded) -> tuple[str, ...]:
+    time = entry.at if fact.time is None else fact.time
+    cells = (fact.user, fact.session, fact.item, fact.name, repr(fact.value), repr(time), f"{entry.seq}@{entry.at!r}")
+    return tuple(cell or "" for cell in cells)
+
+
+def _created(path: Path, *, compressed: bool) -> IO[str]:
+    if not compressed:
+        return path.open("w", encoding="utf-8", newline="")
+    packed = gzip.GzipFile(path, "wb", mtime=0)
+    return TextIOWrapper(packed, encoding="utf-8", newline="")
