@@ -7,9 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from bandstand.candidates import Mask, Rows, Scores
+from bandstand.columns import Columns, InlineReader
 from bandstand.errors import InputError, UnknownError
-from bandstand.events import Inline, Request, UserPut
+from bandstand.events import Filter, Inline, Request, UserPut
+from bandstand.expressions import parse
 from bandstand.features import context_features, segments
+from bandstand.matching import Facts, mask
+from bandstand.ruling import Rulings, facts_of, left_out, own, rulings, why_not
 from bandstand.state import History, State
 from bandstand.strategy import LONGEST_SLATE, Surface
 
@@ -28,8 +32,8 @@ class Asked(NamedTuple):
     """One request, the same for every strategy that answers it.
 
     `page` is the catalogue row of the item that the page is about, if any, `who` the user and the session as far as
-    slates may be personal. `among` are the candidates that the app
-    named, or, where it named none, a mask of the rows that may be proposed.
+    slates may be personal. `rulings` are the business rules in force. `among` are the candidates that the app named,
+    or, where it named none, a mask of the rows that may be proposed.
     """
 
     request: Request
@@ -44,6 +48,7 @@ class Asked(NamedTuple):
     user: dict[str, float]
     context: dict[str, float]
     segments: tuple[str, ...]
+    rulings: Rulings
     among: Given | Mask
 
 
@@ -53,7 +58,7 @@ def understand(state: State, request: Request, decision: str) -> Asked:
     if surface is None:
         known = ", ".join(sorted(state.surfaces)) or "none"
         raise UnknownError(
-            f"surface {request.surface!r} is not defined; known: {known}", field="surface", code="unknown_surface"
+            f"surface {request.surface!r} is not defined; known: {known}", field="surface", code="unkndescribedsurface"
         )
     n = surface.n if request.n is None else request.n
     if not 1 <= n <= LONGEST_SLATE:
@@ -63,6 +68,8 @@ def understand(state: State, request: Request, decision: str) -> Asked:
     who = (request.user, request.session) if personal else (None, None)
     history, recent = state.history(*who), state.recent(*who)
     ruled_out = _ruled_out(state, request, profile)
+    facts = facts_of(request, profile if personal else None, user=who[0], newcomer=not len(history.rows))
+    ruled = rulings(state.rules, request, facts, state.columns)
     page = request.context.get("item")
     return Asked(
         request=request,
@@ -77,9 +84,10 @@ def understand(state: State, request: Request, decision: str) -> Asked:
         user=state.person(request.user if personal else None, history),
         context=context_features(request),
         segments=segments(request.context),
-        among=_allowed(state, request, ruled_out)
+        rulings=ruled,
+        among=_allowed(state, request, ruled_out, ruled)
         if request.candidates is None
-        else _given(state, request, request.candidates, ruled_out),
+        else _given(state, request, request.candidates, ruled_out, ruled),
     )
 
 
@@ -97,7 +105,7 @@ def _ruled_out(state: State, request: Request, profile: UserPut | None) -> dict[
     return why
 
 
-def _allowed(state: State, request: Request, ruled_out: dict[str, str]) -> Mask:
+def _allowed(state: State, request: Request, ruled_out: dict[str, str], ruled: Rulings) -> Mask:
     catalogue = state.catalogue
     allowed = catalogue.allowed(request.time)
     allowed[[catalogue.rows[item] for item in ruled_out if item in catalogue.rows]] = False
@@ -105,10 +113,23 @@ def _allowed(state: State, request: Request, ruled_out: dict[str, str]) -> Mask:
         tagged = np.zeros_like(allowed)
         tagged[list(catalogue.with_tags(request.filter.tags))] = True
         allowed &= tagged
+    if request.filter is not None and request.filter.where is not None:
+        allowed &= _fulfilled(request.filter.where, state.columns, ruled.facts)
+    for _, left in left_out(ruled):
+        allowed &= left
     return allowed
 
 
-def _given(state: State, request: Request, candidates: Sequence[str | Inline], ruled_out: dict[str, str]) -> Given:
+def _fulfilled(where: str, columns: Columns, facts: Facts) -> Mask:
+    try:
+        return mask(parse(where), columns, facts)
+    except InputError as error:
+        raise InputError(f"filter.where: {error}", field="filter.where") from None
+
+
+def _given(
+    state: State, request: Request, candidates: Sequence[str | Inline], ruled_out: dict[str, str], ruled: Rulings
+) -> Given:
     """Each candidate once, but for those that may not be shown, and why these may not."""
     catalogue = state.catalogue
     names = list(dict.fromkeys([item for item in candidates if isinstance(item, str)]))
@@ -116,17 +137,40 @@ def _given(state: State, request: Request, candidates: Sequence[str | Inline], r
     shown = catalogue.shown(rows, request.time)
     if ruled_out:
         shown &= np.array([item not in ruled_out for item in names], np.bool_)
-    if request.filter is not None and request.filter.tags:
-        tagged = catalogue.with_tags(request.filter.tags)
+    wanted = request.filter or Filter()
+    if wanted.tags:
+        tagged = catalogue.with_tags(wanted.tags)
         shown &= np.array([row in tagged for row in rows.tolist()], np.bool_)
+    if wanted.where is not None:
+        fulfilled = _fulfilled(wanted.where, state.columns, ruled.facts)
+        shown &= fulfilled[rows] if len(catalogue) else False
+    by_rule: dict[str, str] = {}
+    for ruling, left in left_out(ruled) if len(catalogue) else ():
+        by_rule |= {names[at]: why_not(ruling.rule) for at in np.flatnonzero(shown & ~left[rows]).tolist()}
+        shown &= left[rows]
     skipped = {}
     for at in np.flatnonzero(~shown).tolist():
-        why = ruled_out.get(names[at], "unavailable, expired, or without the tags of the filter")
+        why = ruled_out.get(names[at]) or by_rule.get(names[at], "unavailable, expired, or not as the filter wants it")
         skipped[names[at]] = why if int(rows[at]) in catalogue.known else "not in the catalogue"
     if skipped:
         names, rows = [names[at] for at in np.flatnonzero(shown)], rows[shown]
-    inline = {own.item: own for own in candidates if isinstance(own, Inline)}
-    for item in inline.keys() & ruled_out.keys():
-        skipped[item] = ruled_out[item]
-    left_out = ruled_out.keys() | names if inline else ()
-    return Given(names, rows, [own for item, own in inline.items() if item not in left_out], skipped)
+    inline = {described.item: described for described in candidates if isinstance(described, Inline)}
+    for item, why in (ruled_out | _own_left_out(list(inline.values()), wanted, ruled)).items():
+        if item in inline:
+            skipped[item] = why
+            del inline[item]
+    known = set(names) if inline else ()
+    return Given(names, rows, [described for item, described in inline.items() if item not in known], skipped)
+
+
+def _own_left_out(inline: list[Inline], wanted: Filter, ruled: Rulings) -> dict[str, str]:
+    """Which of the items that the app described itself a rule or the filter's condition leaves out, and why."""
+    why: dict[str, str] = {}
+    if not inline or (wanted.where is None and not ruled.all):
+        return why
+    if wanted.where is not None:
+        fulfilled = _fulfilled(wanted.where, Columns(InlineReader(inline)), ruled.facts)
+        why |= {inline[at].item: "not as the filter wants it" for at in np.flatnonzero(~fulfilled).tolist()}
+    for ruling, left in left_out(own(ruled, inline)):
+        why = {inline[at].item: why_not(ruling.rule) for at in np.flatnonzero(~left).tolist()} | why
+    return why

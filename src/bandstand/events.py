@@ -17,9 +17,10 @@ class Inline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """Only items that carry every one of `tags`."""
+    """Only items that carry every one of `tags` and fulfil `where`, a condition as `item.price < 50`."""
 
     tags: tuple[str, ...] = ()
+    where: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

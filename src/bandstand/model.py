@@ -182,7 +182,8 @@ class Model:
                 pass
 
     def _waiting(self, fact: Decided, default_reward: float) -> Waiting:
-        learnable = {pick.position: self._learnable(pick) for pick in fact.picks}
+        drawn = [pick for pick in fact.picks if pick.rule is None]  # what a rule placed was no choice to learn from
+        learnable = {pick.position: self._learnable(pick) for pick in drawn}
         picks = {position: features for position, features in learnable.items() if features is not None}
         return Waiting(
             decision=fact.decision,

@@ -1,15 +1,16 @@
 """The candidates that a strategy orders for a request: proposed by its generators, or named by the app."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from bandstand.ask import Asked, Given
 from bandstand.candidates import NOBODY, Ask, Fitted, Generator, Mask, Proposals, Rows
-from bandstand.candidates.blend import NOT_PROPOSED, Candidates, blend, source_matrix, source_names, sources
+from bandstand.candidates.blend import NOT_PROPOSED, Candidates, blend, joined, source_matrix, source_names, sources
 from bandstand.candidates.content import Content
 from bandstand.candidates.newcomers import Newcomers
 from bandstand.candidates.reasons import reason
@@ -18,12 +19,16 @@ from bandstand.events import Inline, Pick, Source
 from bandstand.features import Indices, Values, hashed, item_features
 from bandstand.policy import Scores
 from bandstand.policy.linear import Offered
+from bandstand.rules import AnyRule, Pin, Promote, Sponsor
 from bandstand.shape import settings
 from bandstand.slate import Drawn
 from bandstand.state import History, State
 from bandstand.strategy import Strategy
 
 FALLBACK = "popular"
+PROMOTED = "promoted"
+# Of so many of its items, the most popular ones, a rule places those with the best scores.
+_PLACEABLE = 20
 
 Which = npt.NDArray[np.int32]
 GIVEN = Source("given", 1.0, 0)
@@ -34,6 +39,7 @@ class Offer(NamedTuple):
     """Candidates in order: catalogue rows, with what each generator said of them, then the app's own items.
 
     `fallback` where no generator of the strategy had anything to say; `ask` is what they were asked, if they were.
+    `reserved` are the rows that are candidates only for a rule to place.
     """
 
     items: list[str]
@@ -41,6 +47,7 @@ class Offer(NamedTuple):
     inline: list[Inline]
     fallback: bool
     ask: Ask | None = None
+    reserved: frozenset[int] = frozenset()
 
 
 def offer(state: State, asked: Asked, strategy: Strategy) -> Offer:
@@ -57,14 +64,34 @@ def offered(state: State, offer: Offer) -> Offered:
 
 
 def picked(
-    state: State, offer: Offer, drawn: Sequence[Drawn], *, scores: Scores, first_position: int
+    state: State,
+    offer: Offer,
+    drawn: Sequence[Drawn],
+    *,
+    scores: Scores,
+    first_position: int,
+    placed: Mapping[int, AnyRule],
 ) -> tuple[Pick, ...]:
-    """The chosen candidates, with the evidence that a learner needs and the reasons that people read."""
+    """The chosen candidates, with the evidence that a learner needs and the reasons that people read; `placed` says
+    which rule placed a candidate."""
     brought = _brought(state, offer, [index for index, _ in drawn])
     return tuple(
-        _pick(state, offer, index, brought[slot], position=position, propensity=propensity, score=float(scores[index]))
+        _by_rule(
+            _pick(
+                state, offer, index, brought[slot], position=position, propensity=propensity, score=float(scores[index])
+            ),
+            placed.get(index),
+        )
         for slot, (position, (index, propensity)) in enumerate(enumerate(drawn, start=first_position))
     )
+
+
+def _by_rule(pick: Pick, rule: AnyRule | None) -> Pick:
+    if rule is None:
+        return pick
+    label = rule.label if isinstance(rule, Sponsor) else None
+    reason = f"placed by rule {rule.name!r}" if label is None else f"{label}: placed by rule {rule.name!r}"
+    return msgspec.structs.replace(pick, rule=rule.name, sponsored=label, reason=reason)
 
 
 def _brought(state: State, offer: Offer, chosen: Sequence[int]) -> list[list[int]]:
@@ -128,7 +155,30 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
     if fallback:
         said, weights = [(FALLBACK, state.generators[FALLBACK].propose(ask))], [1.0]
     candidates = blend(said, limit=strategy.candidates, weights=weights, how=strategy.blend)
-    return Offer([state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback, ask)
+    rows, reserved = _promoted(state, asked, ask)
+    if len(rows):
+        reserved -= set(candidates.rows.tolist())
+        candidates = joined(candidates, PROMOTED, rows)
+    return Offer(
+        [state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback, ask, frozenset(reserved)
+    )
+
+
+def _promoted(state: State, asked: Asked, ask: Ask) -> tuple[Rows, set[int]]:
+    """The rows that rules bring, the most popular of each first, and those of them that are only to be placed."""
+    first = asked.request.first_position
+    promoted: dict[int, None] = {}
+    placeable: dict[int, None] = {}
+    for rule, about in asked.rulings.all:
+        if isinstance(rule, Promote):
+            found, most = promoted, rule.most
+        elif isinstance(rule, Pin | Sponsor) and any(first <= at < first + asked.n for at in rule.positions):
+            found, most = placeable, max(_PLACEABLE, len(rule.positions))
+        else:
+            continue
+        popular = state.generators[FALLBACK].propose(ask._replace(allowed=about & ask.allowed, limit=most))
+        found.update(dict.fromkeys(popular.rows.tolist()))
+    return np.array([*(promoted | placeable)], np.int64), placeable.keys() - promoted.keys()
 
 
 def _said(generator: Generator | Fitted | None, ask: Ask) -> Proposals:

@@ -17,6 +17,7 @@ from bandstand.experiments.interleaving import team_draft
 from bandstand.features import hashed
 from bandstand.model import Model
 from bandstand.offer import Offer, offer, offered, picked
+from bandstand.placing import Placing, placing
 from bandstand.policy import Scores
 from bandstand.policy.linear import Shared, untaught
 from bandstand.shaping import shaped
@@ -87,7 +88,7 @@ def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
         return Slate((), candidates.fallback, _why_empty(model.state, asked))
     scores, learned = _scores(model, asked, recipe, candidates)
     first = asked.request.first_position
-    shape = shaped(model.state, asked, recipe.strategy.diversity, candidates, scores)
+    shape, placed = _shape(model.state, asked, recipe, candidates, scores)
     drawn = draw(
         recipe.strategy.policy,
         scores,
@@ -97,7 +98,7 @@ def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
         learned=learned,
         shape=shape,
     )
-    picks = picked(model.state, candidates, drawn, scores=scores, first_position=first)
+    picks = picked(model.state, candidates, drawn, scores=scores, first_position=first, placed=placed)
     return Slate(picks, candidates.fallback, None)
 
 
@@ -116,8 +117,14 @@ def slate_propensities(model: Model, asked: Asked, recipe: Recipe, items: Sequen
         [index.get(item, -1) for item in items],
         first_position=asked.request.first_position,
         learned=learned,
-        shape=shaped(model.state, asked, recipe.strategy.diversity, candidates, scores),
+        shape=_shape(model.state, asked, recipe, candidates, scores).shape,
     )
+
+
+def _shape(state: State, asked: Asked, recipe: Recipe, candidates: Offer, scores: Scores) -> Placing:
+    """What the strategy wishes of the slate, and over it what the rules say."""
+    wished = shaped(state, asked, recipe.strategy.diversity, candidates, scores)
+    return placing(state, asked, candidates, scores, wished)
 
 
 def _scores(model: Model, asked: Asked, recipe: Recipe, candidates: Offer) -> tuple[Scores, int]:
@@ -215,5 +222,6 @@ def _why_empty(state: State, asked: Asked) -> str:
     if not state.catalogue.known:
         return "the catalogue has no items"
     if not asked.among.any():
-        return f"the request, the user or availability rule out all {len(state.catalogue.known)} items of the catalogue"
+        known = len(state.catalogue.known)
+        return f"the request, the user, a rule or availability leave none of all {known} items of the catalogue"
     return "no generator of the strategy proposed anything"

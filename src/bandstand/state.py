@@ -18,6 +18,7 @@ from bandstand.candidates.trending import Popular
 from bandstand.candidates.vectors import Vectors
 from bandstand.catalogue import Catalogue
 from bandstand.chance import token
+from bandstand.columns import CatalogueReader, Columns
 from bandstand.events import (
     Decided,
     Entry,
@@ -40,6 +41,7 @@ from bandstand.experiments.definition import Experiment
 from bandstand.experiments.lifecycle import Stage
 from bandstand.features import hidden, named
 from bandstand.packing import pack, unpack
+from bandstand.rules import AnyRule
 from bandstand.shown import NOT_SHOWN, Showings, Shown
 from bandstand.strategy import Strategy, Surface
 
@@ -112,6 +114,7 @@ class Plain(msgspec.Struct):
     surfaces: dict[str, Surface] = {}
     strategies: dict[str, Strategy] = {}
     signals: dict[str, float] = {}
+    rules: dict[str, AnyRule] = {}
     trials: dict[str, Trial] = {}
     shipped: dict[str, str] = {}
 
@@ -126,15 +129,16 @@ class State(Plain):
     `origin` the first: what tells one log from another.
 
     `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took.
-    `tastes` remembers what was made of the histories asked about since an item changed, and `told` counts likes and
-    items put. `fits` are the fitted generators that serve; `likes`, from which they are made, are held where they are
-    made, and not among what is written down of a state.
+    `tastes` remembers what was made of the histories asked about since an item changed, `attributes` those of the items
+    that conditions asked about, and `told` counts likes and items put. `fits` are the fitted generators that serve;
+    `likes`, from which they are made, are held where they are made, and not among what is written down of a state.
     """
 
     fits: Fits = Fits()
     likes: Likes | None = None
 
     tastes: dict[bytes, dict[str, float]] = {}
+    attributes: Columns | None = None
     generators: dict[str, Generator] = msgspec.field(default_factory=lambda: {kind.name: kind() for kind in GENERATORS})
 
     def apply(self, entry: Entry) -> None:
@@ -157,6 +161,7 @@ class State(Plain):
                 row = self.catalogue.put(fact, version=entry.seq, at=entry.at)
                 self.told += 1
                 self.tastes.clear()
+                self.columns.put(row, fact)
                 for generator in self.generators.values():
                     generator.put(row, fact, entry.at)
             case ItemRemoved() as fact:
@@ -171,8 +176,10 @@ class State(Plain):
                 self.strategies[fact.name] = msgspec.json.decode(fact.definition, type=Strategy)
             case SignalsPut() as fact:
                 self.signals = fact.worths
-            case RulePut() | RuleRemoved():
-                pass
+            case RulePut() as fact:
+                self.rules[fact.name] = msgspec.json.decode(fact.definition, type=AnyRule)
+            case RuleRemoved() as fact:
+                self.rules.pop(fact.name, None)
             case ExperimentPut() as fact:
                 definition = msgspec.json.decode(fact.definition, type=Experiment)
                 self.trials[fact.name] = Trial(definition, self._stage(fact.name))
@@ -180,6 +187,13 @@ class State(Plain):
                 self._moved(fact)
             case _ as never:
                 assert_never(never)
+
+    @property
+    def columns(self) -> Columns:
+        """The items' attributes as arrays, as far as conditions asked about them."""
+        if self.attributes is None:
+            self.attributes = Columns(CatalogueReader(self.catalogue))
+        return self.attributes
 
     def history(self, user: str | None, session: str | None) -> History:
         """What this user did, or this session where the user is unknown or new."""
@@ -310,6 +324,7 @@ class State(Plain):
         if row is not None:
             self.catalogue.remove(fact, at=at)
             self.tastes.clear()
+            self.columns.removed(row)
             for generator in self.generators.values():
                 generator.removed(row)
 

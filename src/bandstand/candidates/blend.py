@@ -95,6 +95,20 @@ def blend(
     return Candidates(rows[chosen], scores[chosen], ranks[chosen], names)
 
 
+def joined(candidates: Candidates, name: str, rows: Rows) -> Candidates:
+    """The same, and these rows as proposed under `name`, in this order: those that are new stand at the end."""
+    fresh = rows[~np.isin(rows, candidates.rows)]
+    length, spoken = candidates.ranks.shape
+    n = length + len(fresh)
+    all_rows = np.concatenate((candidates.rows, fresh))
+    scores, ranks = np.zeros((n, spoken + 1), np.float32), np.full((n, spoken + 1), NOT_PROPOSED, np.int32)
+    scores[:length, :spoken], ranks[:length, :spoken] = candidates.scores, candidates.ranks
+    order = np.argsort(all_rows)
+    places = order[all_rows[order].searchsorted(rows)]
+    scores[places, spoken], ranks[places, spoken] = 1.0, np.arange(len(rows))
+    return Candidates(all_rows, scores, ranks, (*candidates.names, name))
+
+
 def sources(candidates: Candidates, i: int, brought: Sequence[int], ids: Sequence[str]) -> tuple[Source, ...]:
     """Who proposed candidate `i`: the highest rank first, and of equal ones the generator named first.
 

@@ -33,6 +33,8 @@ def reason(
             return "not seen much yet"
         case Source(name="popular"):
             return "popular with everyone"
+        case Source(name="promoted"):
+            return "promoted"
         case Source(name="newcomers"):
             return "new here"
         case Source(name="discovery"):
