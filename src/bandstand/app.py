@@ -15,9 +15,9 @@ from litestar import Litestar
 from threadpoolctl import threadpool_limits
 
 from bandstand.api import create_api
-from bandstand.configuration import definitions, experiment_files, experiment_in, recorded
+from bandstand.configuration import definitions, experiment_files, experiment_in, recorded, recorded_rule, rules_in
 from bandstand.engine import Engine
-from bandstand.errors import BandstandError, StoreError
+from bandstand.errors import BandstandError, InputError, StoreError
 from bandstand.events import AnyFact
 from bandstand.follow import Follower, newest_model
 from bandstand.live import Live
@@ -40,30 +40,32 @@ def serving() -> Litestar:
     end_with(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGTERM))
     # A product of small matrices takes 0.1 ms on one thread, and many times that on threads that wait for each other.
     threadpool_limits(1, user_api="blas")
-    engine, snapshots = opened(settings)
+    engine, snapshots, failing = opened(settings)
     alone = settings.database.startswith("sqlite")
-    api = create_api(Live(engine, snapshots, alone=alone, queue=settings.queue))
+    live = Live(engine, snapshots, alone=alone, queue=settings.queue)
+    live.failing |= failing
+    api = create_api(live)
     # What was read at the start stays: to look through it again for garbage would halt serving for a tenth of a second.
     gc.collect()
     gc.freeze()
     return api
 
 
-def opened(settings: Settings) -> tuple[Engine, Snapshots]:
-    """An engine that has read the whole log and knows what the settings define, and the snapshots beside it."""
+def opened(settings: Settings) -> tuple[Engine, Snapshots, dict[str, str]]:
+    """An engine that has read the whole log and knows what the settings define, the snapshots beside it, and what of
+    the settings could not be obeyed."""
     log = _patiently(lambda: open_log(settings.database))
     snapshots = open_snapshots(_where(settings), readonly=True)
     engine = Engine(newest_model(snapshots, log, learning=False), log)
     engine.catch_up()
-    configured(engine, settings, at=time.time())
-    return engine, snapshots
+    return engine, snapshots, configured(engine, settings, at=time.time())
 
 
-def configured(engine: Engine, settings: Settings, *, at: float) -> None:
-    """Record what the settings and the experiments' folder define beyond what the log knows.
+def configured(engine: Engine, settings: Settings, *, at: float) -> dict[str, str]:
+    """Record what the settings and the folders of experiments and rules define beyond what the log knows.
 
-    An experiment that cannot be recorded is left as the log has it, and the reason logged: it must not keep a server
-    from starting.
+    One that cannot be recorded is left as the log has it, and the reason logged: it must not keep a server from
+    starting. What is wrong with rules comes back, by file.
     """
     facts = definitions(
         engine.model.state, surfaces=settings.surfaces, strategies=settings.strategies, signals=settings.signals
@@ -74,6 +76,14 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> None:
             _committed(engine, recorded(engine.model.state, experiment_in(file)), at)
         except BandstandError as error:
             _logger.warning("%s: left as it was recorded before: %s", file, error)
+    failing: dict[str, str] = {}
+    for file, rule in rules_in(Path(settings.rules)).items():
+        if isinstance(rule, InputError):
+            _logger.warning("%s; the rule is left as it was recorded before", rule)
+            failing[str(file)] = f"{rule}; the rule is left as it was recorded before"
+        else:
+            _committed(engine, recorded_rule(engine.model.state, rule), at)
+    return failing
 
 
 def prepare(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Surfaces, strategies and experiments as a person writes them, and as the facts that record them."""
+"""Surfaces, strategies, experiments and rules as a person writes them, and as the facts that record them."""
 
 import math
 import tomllib
@@ -10,10 +10,11 @@ import msgspec
 
 from bandstand.candidates.registry import names
 from bandstand.errors import BandstandError, InputError
-from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, SignalsPut, StrategyPut, SurfacePut
+from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, RulePut, SignalsPut, StrategyPut, SurfacePut
 from bandstand.experiments.definition import Experiment, check, parse
 from bandstand.experiments.lifecycle import check_change, moved
 from bandstand.policy.baseline import Popular, Random
+from bandstand.rules import AnyRule, converted
 from bandstand.state import State
 from bandstand.strategy import Strategy, Surface
 
@@ -78,6 +79,32 @@ def experiment_in(file: Path) -> Experiment:
         raise InputError(f"{file}: {error}", field=error.field) from error
 
 
+def rules_in(folder: Path) -> dict[Path, AnyRule | InputError]:
+    """The rule that each TOML file of the folder defines, or what is wrong with it; none where there is no folder."""
+    found: dict[Path, AnyRule | InputError] = {}
+    files: dict[str, Path] = {}
+    for file in sorted(folder.glob("*.toml")):
+        try:
+            rule = converted(tomllib.loads(file.read_text("utf-8")))
+            if not rule.name:
+                raise InputError("name: missing; say how the rule is called", field="name")
+            if rule.name in files:
+                raise InputError(f"name == {rule.name!r}, is that of {files[rule.name]} already; choose another")
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            found[file] = InputError(f"{file}: it is not a TOML file that can be read ({error})")
+        except InputError as error:
+            found[file] = InputError(f"{file}: {error}", field=error.field)
+        else:
+            found[file] = rule
+            files[rule.name] = file
+    return found
+
+
+def recorded_rule(state: State, rule: AnyRule) -> list[AnyFact]:
+    """The fact that records a new or changed rule; none where the log has it as it is."""
+    return [] if state.rules.get(rule.name) == rule else [RulePut(rule.name, raw(rule))]
+
+
 def recorded(state: State, experiment: Experiment) -> list[AnyFact]:
     """The facts that record a new or changed experiment, and start it if it says so and is new.
 
@@ -119,7 +146,7 @@ def running(state: State) -> list[Experiment]:
     return [trial.definition for trial in state.trials.values() if trial.stage == "running"]
 
 
-def raw(definition: Surface | Strategy | Experiment) -> msgspec.Raw:
+def raw(definition: Surface | Strategy | Experiment | AnyRule) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(definition))
 
 

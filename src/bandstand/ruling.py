@@ -13,6 +13,11 @@ from bandstand.matching import Facts, holds, mask
 from bandstand.rules import AnyRule, Block, Require, applies, read
 from bandstand.rules.when import DAYPARTS, moment
 
+KNOWN_CONTEXT = (
+    *("hour", "weekday", "daypart", "weekend", "month", "day", "surface"),
+    *("device", "location", "country", "region", "item"),
+)
+
 
 class Ruling(NamedTuple):
     """A rule that is in force for a request, and the catalogue rows that it is about."""

@@ -20,7 +20,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where to listen, where to keep the log, and what to serve.
 
     `database` is sqlite:///path or postgresql://…; `snapshots` defaults to a place beside it. `experiments` is the
-    folder of experiment files. `strategies`, `surfaces` and `signals` are recorded in the log when the server starts.
+    folder of experiment files, `rules` that of rule files. `strategies`, `surfaces` and `signals` are recorded in
+    the log when the server starts.
     """
 
     host: str = "127.0.0.1"
@@ -30,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: str = "sqlite:///bandstand-data/bandstand.db"
     snapshots: str | None = None
     experiments: str = "experiments"
+    rules: str = "rules"
     queue: Annotated[int, msgspec.Meta(ge=1)] = 4096
     weights_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.5
     fits_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0

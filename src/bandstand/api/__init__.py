@@ -9,7 +9,7 @@ from litestar import Litestar, get
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from bandstand.api import decisions, experiments, feedback, items, operation, rank, users
+from bandstand.api import decisions, experiments, feedback, items, operation, rank, rules, users
 from bandstand.api.answer import Answer, failed
 from bandstand.api.document import document
 from bandstand.api.metrics import Metrics
@@ -42,6 +42,10 @@ _ROUTES = [
     experiments.ship_experiment,
     experiments.report_experiment,
     experiments.get_assignment,
+    rules.list_rules,
+    rules.get_rule,
+    rules.put_rule,
+    rules.remove_rule,
     decisions.get_decision,
     operation.alive,
     operation.ready,

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from bandstand.expressions import LONGEST
 from bandstand.strategy import LONGEST_SLATE, MOST_CANDIDATES
 
 MOST_ENTRIES = 1000
@@ -56,9 +57,10 @@ class Candidate(Body, frozen=True):
 
 
 class Filter(Body, frozen=True):
-    """Only items that carry every one of `tags`."""
+    """Only items that carry every one of `tags` and fulfil `where`, a condition as `item.price < 50`."""
 
     tags: Tags = ()
+    where: Annotated[str, Meta(min_length=1, max_length=LONGEST)] | None = None
 
 
 class Rank(Body, frozen=True):

@@ -17,7 +17,8 @@ _LONGEST_ID = 256
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
-    """One position of a slate. `propensity` is the probability of this pick given the picks above it."""
+    """One position of a slate. `propensity` is the probability of this pick given the picks above it; `rule` names the
+    business rule that placed it, `sponsored` is to be shown with it."""
 
     item: str
     position: int
@@ -25,6 +26,8 @@ class Shown(msgspec.Struct, frozen=True, gc=False):
     score: float
     sources: list[str]
     reason: str
+    rule: str | msgspec.UnsetType = msgspec.UNSET
+    sponsored: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Slate(msgspec.Struct, frozen=True, gc=False):
@@ -85,7 +88,7 @@ def asked(body: Rank, *, now: float) -> Request:
         context=context,
         candidates=None if body.candidates is None else _candidates(body.candidates),
         exclude=body.exclude,
-        filter=None if body.filter is None else Filter(body.filter.tags),
+        filter=None if body.filter is None else Filter(body.filter.tags, body.filter.where),
         shown=body.shown,
     )
 
@@ -111,7 +114,16 @@ def slate(decided: Decided) -> Slate:
 
 def _shown(pick: Pick) -> Shown:
     sources = [source.name for source in pick.sources] or [GIVEN.name]
-    return Shown(pick.item, pick.position, pick.propensity, pick.score, sources, pick.reason)
+    return Shown(
+        item=pick.item,
+        position=pick.position,
+        propensity=pick.propensity,
+        score=pick.score,
+        sources=sources,
+        reason=pick.reason,
+        rule=pick.rule or msgspec.UNSET,
+        sponsored=pick.sponsored or msgspec.UNSET,
+    )
 
 
 def _candidates(named: tuple[str | Candidate, ...]) -> tuple[str | Inline, ...]:

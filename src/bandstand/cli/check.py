@@ -1,6 +1,7 @@
-"""`bandstand check`: are settings, strategies, surfaces and experiments right, and what would each do?"""
+"""`bandstand check`: are settings, strategies, surfaces, experiments and rules right, and what would each do?"""
 
 import sys
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +10,16 @@ import rich_click as click
 from rich.table import Table
 
 from bandstand.cli import options
-from bandstand.configuration import check_experiment, definitions, experiment_files, experiment_in
+from bandstand.configuration import check_experiment, definitions, experiment_files, experiment_in, rules_in
 from bandstand.engine import Engine
-from bandstand.errors import BandstandError, StoreError
+from bandstand.errors import BandstandError, InputError, StoreError
 from bandstand.events import Entry
 from bandstand.experiments.definition import Experiment
+from bandstand.idle import never
+from bandstand.matching import Facts
 from bandstand.model import Model
+from bandstand.rules import AnyRule, read
+from bandstand.ruling import chosen
 from bandstand.settings import Settings
 from bandstand.state import State
 from bandstand.store.sql import open_log
@@ -24,7 +29,7 @@ from bandstand.strategy import Strategy, Surface
 class Line(msgspec.Struct, frozen=True):
     """One thing that was checked: what it would do, or what is wrong with it."""
 
-    kind: Literal["settings", "surface", "strategy", "experiment"]
+    kind: Literal["settings", "surface", "strategy", "experiment", "rule"]
     name: str
     ok: bool
     text: str
@@ -33,13 +38,14 @@ class Line(msgspec.Struct, frozen=True):
 @click.command()
 @options.database
 @click.option("--experiments", "folder", type=click.Path(path_type=Path), help="Folder of experiment files.")
+@click.option("--rules", type=click.Path(path_type=Path), help="Folder of rule files.")
 @options.as_json
-def check(database: str | None, folder: Path | None, as_json: bool) -> None:
-    """Check settings, strategies, surfaces and experiments, and say what each would do.
+def check(database: str | None, folder: Path | None, rules: Path | None, as_json: bool) -> None:
+    """Check settings, strategies, surfaces, experiments and rules, and say what each would do.
 
     Nothing is written. Exit 1 where something is wrong.
     """
-    lines = checked(database, folder)
+    lines = checked(database, folder, rules)
     if as_json:
         options.print_json(lines)
     else:
@@ -47,9 +53,13 @@ def check(database: str | None, folder: Path | None, as_json: bool) -> None:
     sys.exit(0 if all(line.ok for line in lines) else 1)
 
 
-def checked(database: str | None, folder: Path | None) -> list[Line]:
+def checked(database: str | None, folder: Path | None, rules: Path | None = None) -> list[Line]:
     try:
-        settings = options.settings(database=database, experiments=None if folder is None else str(folder))
+        settings = options.settings(
+            database=database,
+            experiments=None if folder is None else str(folder),
+            rules=None if rules is None else str(rules),
+        )
     except BandstandError as error:
         return [Line("settings", "", ok=False, text=str(error))]
     state = _state(settings)
@@ -64,6 +74,7 @@ def checked(database: str | None, folder: Path | None) -> list[Line]:
         *(Line("surface", name, ok=True, text=_surface(one)) for name, one in sorted(state.surfaces.items())),
         *(Line("strategy", name, ok=True, text=_strategy(one)) for name, one in sorted(state.strategies.items())),
         *_experiments(state, Path(settings.experiments)),
+        *_rules(state, Path(settings.rules), now=time.time()),
     ]
 
 
@@ -90,6 +101,32 @@ def _experiments(state: State, folder: Path) -> list[Line]:
         else:
             lines.append(Line("experiment", experiment.name, ok=True, text=_experiment(state, experiment)))
     return lines
+
+
+def _rules(state: State, folder: Path, *, now: float) -> list[Line]:
+    """The rules of the log as they will be once the folder's are recorded; one that can never matter is wrong."""
+    found = dict(state.rules)
+    lines: list[Line] = []
+    for path, rule in rules_in(folder).items():
+        if isinstance(rule, InputError):
+            lines.append(Line("rule", path.name, ok=False, text=str(rule)))
+        else:
+            found[rule.name] = rule
+    for name, rule in sorted(found.items()):
+        dead = never(rule, state, now=now) if rule.enabled else []
+        lines.append(Line("rule", name, ok=not dead, text="; ".join([_rule(state, rule), *dead])))
+    return lines
+
+
+def _rule(state: State, rule: AnyRule) -> str:
+    where = read(rule).where
+    if where is not None and (where.asks("context") or where.asks("user")):
+        about = "items that depend on the request"
+    else:
+        count = int(chosen(rule, state.columns, Facts()).sum())
+        about = f"{count:,} of {len(state.catalogue.known):,} items today"
+    places = f" on {', '.join(rule.surfaces)}" if rule.surfaces else ""
+    return f"{'' if rule.enabled else 'off: '}{msgspec.to_builtins(rule)['action']} {about}{places}"
 
 
 def _surface(surface: Surface) -> str:

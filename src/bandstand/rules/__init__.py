@@ -31,7 +31,7 @@ class Rule(
     (RFC 3339), in any of the windows of `season`. Of rules that want the same, the higher `priority` goes first.
     """
 
-    name: Name = ""
+    name: Annotated[str, msgspec.Meta(max_length=256)] = ""
     note: str = ""
     items: Annotated[tuple[Id, ...], msgspec.Meta(max_length=2000)] = ()
     tags: Annotated[tuple[Id, ...], msgspec.Meta(max_length=100)] = ()
