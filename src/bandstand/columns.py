@@ -124,7 +124,7 @@ class Words:
         self._codes: dict[str, int] = {}
         self._texts: list[str] = []
         self._sorted: list[str] = []
-        self._ranks: Codes = np.zeros(0, np.int32)
+        self._ranks: Codes = np.zeros(FIRST_TEXT, np.int32)
 
     def __len__(self) -> int:
         return len(self._codes)

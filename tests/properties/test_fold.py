@@ -6,14 +6,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandstand.configuration import definitions, recorded
+from bandstand.configuration import definitions, recorded, recorded_rule
 from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError
-from bandstand.events import Decided, ExperimentMoved, Inline, ItemPut, ItemRemoved, Request, SignalsPut, UserPut
+from bandstand.events import Decided, ExperimentMoved, Inline, ItemPut, ItemRemoved, Request, RuleRemoved, SignalsPut, UserPut
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.follow import Follower, newest_weights
 from bandstand.model import Model, fold
 from bandstand.replay import replay
+from bandstand.rules import converted
 from bandstand.store.memory import MemoryLog, MemorySnapshots
 
 START = 1_795_000_000.0
@@ -64,8 +65,19 @@ an_action = st.one_of(
     st.tuples(st.just("publish")),
     st.tuples(st.just("experiment"), st.sampled_from(["ab", "interleave"]), st.sampled_from(["own", "all"])),
     st.tuples(st.just("stop")),
+    st.tuples(st.just("rule"), st.sampled_from("xyz"), st.none() | st.sampled_from(RULES)),
     st.tuples(st.just("signals"), st.sampled_from([0.0, 0.5, 5.0])),
 )
+RULES = [
+    {"action": "promote", "items": ["i1", "i2"], "most": 1},
+    {"action": "pin", "where": 'item.kind in ["a", "c"] and not (item.id == context.item)', "positions": [0, 2]},
+    {"action": "sponsor", "where": "item.price == 3 or item.text == 'text 1'", "positions": [1]},
+    {"action": "boost", "where": 'user.age == "old" and item.kind != "b"'},
+    {"action": "bury", "where": 'item.kind == "b"', "audience": 'context.device == "tv"'},
+    {"action": "block", "where": 'item.kind == "d" or item.price == 3'},
+    {"action": "require", "where": 'item.text in ["text 0", "text 1"]', "audience": "user.newcomer"},
+    {"action": "cap", "by": "kind", "most": 1},
+]
 histories = st.lists(an_action, min_size=1, max_size=40)
 
 
@@ -112,6 +124,12 @@ class Story:
 
     def _signals(self, worth: float) -> None:
         commit(self.engine, [SignalsPut({"buy": worth})], at=self.now)
+
+    def _rule(self, name: str, fields: dict[str, object] | None) -> None:
+        facts = [RuleRemoved(name)]
+        if fields is not None:
+            facts = recorded_rule(self.engine.model.state, converted({"name": name} | fields))
+        commit(self.engine, facts, at=self.now)
 
     def _put(self, item: str, kind: int, available: bool) -> None:
         commit(self.engine, [ItemPut(item, {"kind": "abcd"[kind]}, available=available)], at=self.now)
