@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from bandstand.configuration import definitions, recorded, recorded_rule
 from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError
-from bandstand.events import Decided, ExperimentMoved, Inline, ItemPut, ItemRemoved, Request, RuleRemoved, SignalsPut, UserPut
+from bandstand.events import (
+    Decided,
+    ExperimentMoved,
+    Inline,
+    ItemPut,
+    ItemRemoved,
+    Request,
+    RuleRemoved,
+    SignalsPut,
+    UserPut,
+)
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.follow import Follower, newest_weights
 from bandstand.model import Model, fold
@@ -51,6 +61,16 @@ a_request = st.builds(
     exclude=st.lists(items, max_size=2).map(tuple),
     shown=st.booleans(),
 )
+RULES = [
+    {"action": "promote", "items": ["i1", "i2"], "most": 1},
+    {"action": "pin", "where": 'item.kind in ["a", "c"] and not (item.id == context.item)', "positions": [0, 2]},
+    {"action": "sponsor", "where": "item.price == 3 or item.text == 'text 1'", "positions": [1]},
+    {"action": "boost", "where": 'user.age == "old" and item.kind != "b"'},
+    {"action": "bury", "where": 'item.kind == "b"', "audience": 'context.device == "tv"'},
+    {"action": "block", "where": 'item.kind == "d" or item.price == 3'},
+    {"action": "require", "where": 'item.text in ["text 0", "text 1"]', "audience": "user.newcomer"},
+    {"action": "cap", "by": "kind", "most": 1},
+]
 an_action = st.one_of(
     st.tuples(st.just("rank"), a_request),
     st.tuples(
@@ -68,16 +88,6 @@ an_action = st.one_of(
     st.tuples(st.just("rule"), st.sampled_from("xyz"), st.none() | st.sampled_from(RULES)),
     st.tuples(st.just("signals"), st.sampled_from([0.0, 0.5, 5.0])),
 )
-RULES = [
-    {"action": "promote", "items": ["i1", "i2"], "most": 1},
-    {"action": "pin", "where": 'item.kind in ["a", "c"] and not (item.id == context.item)', "positions": [0, 2]},
-    {"action": "sponsor", "where": "item.price == 3 or item.text == 'text 1'", "positions": [1]},
-    {"action": "boost", "where": 'user.age == "old" and item.kind != "b"'},
-    {"action": "bury", "where": 'item.kind == "b"', "audience": 'context.device == "tv"'},
-    {"action": "block", "where": 'item.kind == "d" or item.price == 3'},
-    {"action": "require", "where": 'item.text in ["text 0", "text 1"]', "audience": "user.newcomer"},
-    {"action": "cap", "by": "kind", "most": 1},
-]
 histories = st.lists(an_action, min_size=1, max_size=40)
 
 
