@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 
 from bandstand.cli import bandstand
-from bandstand.configuration import definitions, recorded
+from bandstand.configuration import definitions, recorded, rules_in
 from bandstand.engine import Engine
+from bandstand.errors import InputError
 from bandstand.experiments.definition import parse
 from bandstand.model import Model
+from bandstand.rules import converted
 from bandstand.settings import Settings
 from bandstand.store.memory import MemoryLog
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    page for pattern in ("*.md", "docs/**/*.md", "experiments/*.md", "simulations/*.md") for page in ROOT.glob(pattern)
+    page
+    for pattern in ("*.md", "docs/**/*.md", "experiments/*.md", "rules/*.md", "simulations/*.md")
+    for page in ROOT.glob(pattern)
 )
 
 
@@ -49,6 +53,15 @@ def test_example_settings_and_experiment_are_accepted() -> None:
     engine.commit(definitions(engine.model.state, **tomllib.loads(settings)), at=1.0)
     engine.commit(recorded(engine.model.state, parse(tomllib.loads(experiment))), at=2.0)
     assert engine.model.state.trials["softer"].stage == "running"
+
+
+def test_example_rules_are_accepted_and_none_is_active() -> None:
+    assert rules_in(ROOT / "rules") == {}
+    examples = rules_in(ROOT / "rules/examples")
+    assert len(examples) == 2
+    assert not [one for one in examples.values() if isinstance(one, InputError)]
+    (advent,) = [block for block in blocks("docs/recommend.md", "toml") if "positions" in block]
+    assert converted(tomllib.loads(advent)).name == "advent"
 
 
 def test_every_module_of_the_package_has_its_place_in_the_architecture() -> None:
