@@ -10,6 +10,7 @@ from bandstand.ask import understand
 from bandstand.configuration import definitions, recorded_rule, rules_in
 from bandstand.engine import Engine
 from bandstand.errors import InputError
+from bandstand.evaluate import evaluate
 from bandstand.events import Decided, Filter, Inline, ItemPut, ItemRemoved, Request, RuleRemoved, UserPut
 from bandstand.idle import never
 from bandstand.model import Model
@@ -204,8 +205,22 @@ def test_given_candidates_obey_rules_and_say_which_left_them_out(shop: Engine, n
         "i1": "blocked by rule 'no bags'",
         "bag": "blocked by rule 'no bags'",
         "i9": "not among those required by rule 'cheap'",
-        "i3": "unavailable, expired, or not as the filter wants it",
+        "i3": "unavailable, expired, or without the tags of the filter",
     }
+
+
+def test_given_candidates_obey_the_condition_of_a_filter(shop: Engine, noon: float) -> None:
+    given = ("i0", "i11", Inline("own", {"price": 5}), Inline("dear", {"price": 50}), Inline("free"))
+    decided = decide(shop, noon, candidates=given, filter=Filter(where="item.price < 15"))
+    assert set(items(decided)) == {"i0", "own"}
+    assert decided.skipped.keys() == {"i11", "dear", "free"}
+
+
+def test_given_candidates_and_conditions_need_no_catalogue(empty: Engine, noon: float) -> None:
+    rule(empty, noon, action="require", where="item.price < 15")
+    given = ("nowhere", Inline("own", {"price": 5}), Inline("dear", {"price": 50}))
+    assert items(decide(empty, noon, candidates=given, filter=Filter(where="item.price > 1"))) == ["own"]
+    assert decide(empty, noon).picks == ()
 
 
 def test_rule_applies_on_its_surfaces_to_its_audience(shop: Engine, noon: float) -> None:
@@ -287,6 +302,18 @@ def test_a_target_that_places_the_same_is_neutral_about_it(shop: Engine, noon: f
     assert target[1] == 1.0
     elsewhere = slate_propensities(model, asked, outside(model.state, "default"), ["i7", "i0", "i1"])
     assert elsewhere[0] == 0.0
+
+
+def test_a_log_with_placed_picks_weighs_its_own_strategy_by_one(shop: Engine, noon: float) -> None:
+    rule(shop, noon, action="pin", items=["i7"], positions=[0])
+    given = tuple(f"i{k}" for k in range(12))
+    for k in range(30):
+        decided = shop.rank(Request("home", noon, n=3, candidates=given), decision=f"d{k}", at=noon)
+        shop.commit([shop.reward(decided.decision, "click", 1.0, position=k % 3)], at=noon)
+    evaluation = evaluate(shop.log, "default")
+    assert evaluation.diagnostics["mean_weight"] == pytest.approx(1.0)
+    assert evaluation.diagnostics["inverse_propensity_ratio"] is None  # no first slot was drawn
+    assert evaluation.estimate.value == pytest.approx(evaluation.on_policy.value)
 
 
 def test_decisions_under_changing_rules_can_be_made_again(shop: Engine, noon: float) -> None:

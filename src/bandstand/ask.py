@@ -68,7 +68,9 @@ def understand(state: State, request: Request, decision: str) -> Asked:
     who = (request.user, request.session) if personal else (None, None)
     history, recent = state.history(*who), state.recent(*who)
     ruled_out = _ruled_out(state, request, profile)
-    facts = facts_of(request, profile if personal else None, user=who[0], newcomer=not len(history.rows))
+    facts = Facts()
+    if state.rules or (request.filter is not None and request.filter.where is not None):
+        facts = facts_of(request, profile if personal else None, user=who[0], newcomer=not len(history.rows))
     ruled = rulings(state.rules, request, facts, state.columns)
     page = request.context.get("item")
     return Asked(
@@ -149,8 +151,10 @@ def _given(
         by_rule |= {names[at]: why_not(ruling.rule) for at in np.flatnonzero(shown & ~left[rows]).tolist()}
         shown &= left[rows]
     skipped = {}
+    lacks = "without the tags of the filter" if wanted.where is None else "not as the filter wants it"
+    otherwise = f"unavailable, expired, or {lacks}"
     for at in np.flatnonzero(~shown).tolist():
-        why = ruled_out.get(names[at]) or by_rule.get(names[at], "unavailable, expired, or not as the filter wants it")
+        why = ruled_out.get(names[at]) or by_rule.get(names[at], otherwise)
         skipped[names[at]] = why if int(rows[at]) in catalogue.known else "not in the catalogue"
     if skipped:
         names, rows = [names[at] for at in np.flatnonzero(shown)], rows[shown]

@@ -229,6 +229,7 @@ class _Rows:
         self._users: dict[str, int] = {}
         self._first_propensities = array("d")
         self._candidates = array("q")
+        self._placed = 0
 
     def add(self, fact: Decided, target: npt.NDArray[np.float64], earned: Earned) -> None:
         logged = [pick.propensity for pick in fact.picks]
@@ -241,7 +242,9 @@ class _Rows:
         user = fact.request.user
         # Without a user a decision stands for itself.
         self._units.append(-len(self.weights) if user is None else self._users.setdefault(user, len(self._users)))
-        if fact.request.candidates is not None:
+        if any(pick.rule is not None for pick in fact.picks):
+            self._placed += 1  # what a rule places was not drawn, so its propensity says nothing of the draw
+        elif fact.request.candidates is not None:
             named = {one.item if isinstance(one, Inline) else one for one in fact.request.candidates}
             self._first_propensities.append(logged[0])
             self._candidates.append(len(named - fact.skipped.keys()))
@@ -253,8 +256,9 @@ class _Rows:
         return WeightedSums.of(self._earned, np.ones(len(self._earned)), clusters=self._clusters)
 
     def inverse_propensities(self) -> Moments | None:
-        """Of the first slot; None where a decision does not say how many candidates there were."""
-        if len(self._candidates) < len(self.weights):
+        """Of the first slot, where no rule placed picks; None where a decision does not say how many candidates there
+        were."""
+        if not self._candidates or len(self._candidates) + self._placed < len(self.weights):
             return None
         return inverse_propensities(self._first_propensities, self._candidates)
 

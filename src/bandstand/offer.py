@@ -160,7 +160,12 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
         reserved -= set(candidates.rows.tolist())
         candidates = joined(candidates, PROMOTED, rows)
     return Offer(
-        [state.catalogue.ids[row] for row in candidates.rows], candidates, [], fallback, ask, frozenset(reserved)
+        [state.catalogue.ids[row] for row in candidates.rows.tolist()],
+        candidates,
+        [],
+        fallback,
+        ask,
+        frozenset(reserved),
     )
 
 
@@ -176,8 +181,9 @@ def _promoted(state: State, asked: Asked, ask: Ask) -> tuple[Rows, set[int]]:
             found, most = placeable, max(_PLACEABLE, len(rule.positions))
         else:
             continue
-        popular = state.generators[FALLBACK].propose(ask._replace(allowed=about & ask.allowed, limit=most))
-        found.update(dict.fromkeys(popular.rows.tolist()))
+        rows = np.flatnonzero(about & ask.allowed)
+        rows = rows[np.argsort(-state.heat(rows), kind="stable")[:most]]
+        found.update(dict.fromkeys(rows.tolist()))
     return np.array([*(promoted | placeable)], np.int64), placeable.keys() - promoted.keys()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.ask import Asked
-from bandstand.columns import Columns, InlineReader, Mask
+from bandstand.columns import NO_WORD, Columns, InlineReader, Mask
 from bandstand.offer import Offer
 from bandstand.policy import Scores
 from bandstand.rules import AnyRule, Boost, Bury, Limit, Pin, Promote, Sponsor
@@ -92,9 +92,25 @@ def _caps(state: State, ruled: Sequence[_Member], offer: Offer) -> list[Cap]:
         if isinstance(rule, Limit):
             if rule.by is None:
                 caps.append(Cap(np.where(members, 0, -1).astype(np.int32), rule.most))
+            elif (groups := _groups(state.columns, rule.by, offer)) is not None:
+                caps.append(Cap(np.where(members, groups, -1).astype(np.int32), rule.most))
             else:
                 caps += _by_value(_values(state, rule.by, offer), members, rule.most)
     return caps
+
+
+def _groups(columns: Columns, name: str, offer: Offer) -> npt.NDArray[np.int64] | None:
+    """A number for each value of the attribute, -1 where there is none; None where that takes a look at each."""
+    rows = offer.candidates.rows
+    columns.prepare([name])
+    column = columns.column(name)
+    if offer.inline or not len(rows) or column.listed[rows].any():
+        return None
+    _, texts = np.unique(column.codes[rows], return_inverse=True)
+    _, numbers = np.unique(column.numbers[rows], return_inverse=True)
+    _, groups = np.unique(texts * (int(numbers.max()) + 1) + numbers, return_inverse=True)
+    none = (column.codes[rows] == NO_WORD) & np.isnan(column.numbers[rows])
+    return np.where(none, -1, groups)
 
 
 def _by_value(values: Sequence[Sequence[object]], members: Mask, most: int) -> list[Cap]:

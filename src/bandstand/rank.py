@@ -222,6 +222,6 @@ def _why_empty(state: State, asked: Asked) -> str:
     if not state.catalogue.known:
         return "the catalogue has no items"
     if not asked.among.any():
-        known = len(state.catalogue.known)
-        return f"the request, the user, a rule or availability leave none of all {known} items of the catalogue"
+        who = "a rule, the request" if asked.rulings.all else "the request"
+        return f"{who}, the user or availability rule out all {len(state.catalogue.known)} items of the catalogue"
     return "no generator of the strategy proposed anything"
