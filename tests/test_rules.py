@@ -309,7 +309,7 @@ def test_a_log_with_placed_picks_weighs_its_own_strategy_by_one(shop: Engine, no
     given = tuple(f"i{k}" for k in range(12))
     for k in range(30):
         decided = shop.rank(Request("home", noon, n=3, candidates=given), decision=f"d{k}", at=noon)
-        shop.commit([shop.reward(decided.decision, "click", 1.0, position=k % 3)], at=noon)
+        shop.commit([shop.reward(decided.decision, "click", float(k % 2), position=k % 3)], at=noon)
     evaluation = evaluate(shop.log, "default")
     assert evaluation.diagnostics["mean_weight"] == pytest.approx(1.0)
     assert evaluation.diagnostics["inverse_propensity_ratio"] is None  # no first slot was drawn

@@ -58,7 +58,7 @@ def understand(state: State, request: Request, decision: str) -> Asked:
     if surface is None:
         known = ", ".join(sorted(state.surfaces)) or "none"
         raise UnknownError(
-            f"surface {request.surface!r} is not defined; known: {known}", field="surface", code="unkndescribedsurface"
+            f"surface {request.surface!r} is not defined; known: {known}", field="surface", code="unknown_surface"
         )
     n = surface.n if request.n is None else request.n
     if not 1 <= n <= LONGEST_SLATE:
