@@ -11,7 +11,7 @@ import msgspec
 import rich_click as click
 from rich.console import Console
 
-from benchmarks import draw, fits, folding, freshness, growth, http, learning, running, table, vectors
+from benchmarks import draw, fits, folding, freshness, generation, growth, http, learning, running, table, vectors
 from benchmarks.bench import Bench
 from benchmarks.measure import Figure
 
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "generators": http.generated,
     "light": http.light,
     "draw": draw.lines,
+    "generation": generation.lines,
     "catalogue": growth.catalogue,
     "learn": learning.learn,
     "vectors": vectors.lines,

@@ -1,11 +1,13 @@
 """From a request to a decision: who may be shown, what is recorded, and what happens when little is left."""
 
+import msgspec
 import pytest
 
+from bandstand.candidates.registry import names
 from bandstand.configuration import definitions
 from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError, UnknownError
-from bandstand.events import Decided, Filter, Inline, ItemPut, ItemRemoved, Request, UserPut
+from bandstand.events import Decided, Filter, Inline, ItemPut, ItemRemoved, Request, RulePut, UserPut
 
 
 def decide(engine: Engine, noon: float, **fields: object) -> Decided:
@@ -158,3 +160,57 @@ def test_a_cascade_asks_the_next_generator_only_for_what_is_missing(shop: Engine
     decided = shop.decide(Request("home", noon, user="new"), decision="d")
     assert decided.picks[0].item == "i7"
     assert shown(decided) == {"i7", "i0", "i1"}
+
+
+@pytest.fixture
+def everything(shop: Engine, noon: float) -> Engine:
+    """A shop whose default strategy asks every generator there is and has every wish, with rules, taught by a crowd."""
+    strategies = {
+        "default": {
+            "generators": dict.fromkeys(names(), 1.0),
+            "diversity": {
+                "mmr": 0.2,
+                "calibration": 0.2,
+                "serendipity": 0.1,
+                "seen": {"penalty": 0.5},
+                "newcomers": {"share": 0.1},
+            },
+        }
+    }
+    facts = definitions(shop.model.state, strategies=strategies)
+    rule = {"name": "bags first", "action": "promote", "where": 'item.category == "bags"'}
+    shop.commit([*facts, RulePut("bags first", msgspec.Raw(msgspec.json.encode(rule)))], at=noon)
+    for n in range(40):
+        for item in (f"i{n % 6}", f"i{n % 6 + 6}"):
+            shop.commit([interaction(item, "view", user=f"u{n}", context={"device": "tv"})], at=noon + n)
+    shop.model.fit()
+    return shop
+
+
+def test_whoever_wants_no_personal_slates_gets_what_a_stranger_gets_from_every_generator(
+    everything: Engine, noon: float
+) -> None:
+    asked = {"n": 6, "time": noon + 100, "context": {"device": "tv"}}
+    for item in ("i1", "i7", "i2"):
+        everything.commit([interaction(item, "view", user="ann", session="s")], at=noon + 50)
+    everything.rank(Request("home", noon + 60, user="ann", session="s"), decision="seen", at=noon + 60)
+    personal = decide(everything, noon, user="ann", session="s", **asked)
+    assert any(source.because for pick in personal.picks for source in pick.sources)
+    everything.commit([UserPut("ann", personalize=False)], at=noon + 70)
+    plain = decide(everything, noon, user="ann", session="s", **asked)
+    assert plain.picks == decide(everything, noon, user="nobody knows", session="new", **asked).picks
+
+
+def test_what_a_user_blocked_is_gone_at_once_whichever_generator_rule_or_page_would_bring_it(
+    everything: Engine, noon: float
+) -> None:
+    everything.commit([interaction("i1", "view", user="ann")], at=noon + 50)
+    first = everything.rank(Request("home", noon + 60, user="ann", n=3), decision="first", at=noon + 60)
+    rest = {f"i{k}" for k in range(12)} - shown(first)
+    blocked = sorted(rest)[0]
+    everything.commit([UserPut("ann", blocked_items=(blocked,), blocked_tags=("sale",))], at=noon + 70)
+    following = everything.next_page("first", 12, time=noon + 80)
+    for request in (following, Request("home", noon + 80, user="ann", n=12)):
+        answer = shown(everything.decide(request, decision="d"))
+        assert answer
+        assert not answer & ({blocked} | {f"i{k}" for k in range(0, 12, 2)})
