@@ -1,5 +1,6 @@
 """The composition root: settings become a log, a model, a server and a learner."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -18,7 +19,7 @@ from bandstand.api import create_api
 from bandstand.configuration import definitions, experiment_files, experiment_in, recorded, recorded_rule, rules_in
 from bandstand.engine import Engine
 from bandstand.errors import BandstandError, InputError, StoreError
-from bandstand.events import AnyFact
+from bandstand.events import AnyFact, Request
 from bandstand.follow import Follower, newest_model
 from bandstand.live import Live
 from bandstand.settings import Settings, read
@@ -44,6 +45,7 @@ def serving() -> Litestar:
     alone = settings.database.startswith("sqlite")
     live = Live(engine, snapshots, alone=alone, queue=settings.queue)
     live.failing |= failing
+    _rehearse(engine, live.clock())
     api = create_api(live)
     # What was read at the start stays: to look through it again for garbage would halt serving for a tenth of a second.
     gc.collect()
@@ -59,6 +61,14 @@ def opened(settings: Settings) -> tuple[Engine, Snapshots, dict[str, str]]:
     engine = Engine(newest_model(snapshots, log, learning=False), log)
     engine.catch_up()
     return engine, snapshots, configured(engine, settings, at=time.time())
+
+
+def _rehearse(engine: Engine, now: float) -> None:
+    """Decide once on each surface for nobody: what is made when it is first asked for is made before the first request.
+    Nothing is recorded."""
+    for surface in engine.model.state.surfaces:
+        with contextlib.suppress(BandstandError):
+            engine.decide(Request(surface, now), decision="rehearsal")
 
 
 def configured(engine: Engine, settings: Settings, *, at: float) -> dict[str, str]:
