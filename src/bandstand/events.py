@@ -27,7 +27,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an app asked: a slate for this user on this surface, here and now.
 
     `time` is seconds since the epoch and `utc_offset_s` the user's distance from UTC; `first_position` is where the
-    slate starts on the page, and `continues` the decision whose next page it is.
+    slate starts on the page, and `continues` the decision whose next page it is. `device` is the id of the app's
+    installation or browser, and `force` the variant to show of an experiment, to test it.
     """
 
     surface: str
@@ -43,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     shown: bool = True
     first_position: int = 0
     continues: str | None = None
+    device: str | None = None
+    force: dict[str, str] = {}
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -75,10 +78,15 @@ class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     sponsored: str | None = None
 
 
-class Assignment(msgspec.Struct, frozen=True, gc=False):
+class Assignment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """`phase` counts how often the experiment's weights had changed; `forced` where the caller named the variant, to
+    test it: such a decision teaches nothing and is no part of the experiment's figures."""
+
     experiment: str
     variant: str
     layer: str
+    phase: int = 0
+    forced: bool = False
 
 
 class Fact(
@@ -206,6 +214,12 @@ class SignalsPut(Fact, frozen=True):
     worths: dict[str, float]
 
 
+class HoldoutPut(Fact, frozen=True):
+    """The share of people who take part in no experiment, in place of what was said before."""
+
+    share: float
+
+
 class RulePut(Fact, frozen=True):
     name: str
     definition: msgspec.Raw
@@ -224,7 +238,7 @@ class ExperimentMoved(Fact, frozen=True):
     """An experiment went from one state of its life to the next; `winner` names the variant that was shipped."""
 
     name: str
-    to: Literal["draft", "running", "stopped", "shipped"]
+    to: Literal["draft", "running", "stopped", "shipped", "archived"]
     winner: str | None = None
 
 
@@ -240,6 +254,7 @@ AnyFact = (
     | SurfacePut
     | StrategyPut
     | SignalsPut
+    | HoldoutPut
     | RulePut
     | RuleRemoved
     | ExperimentPut

@@ -11,9 +11,9 @@ from bandstand.ask import Asked, Given, understand
 from bandstand.chance import uniform, uniforms
 from bandstand.errors import UnknownError
 from bandstand.events import Assignment, Decided, Pick, Request
-from bandstand.experiments.assignment import assign, unit
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.interleaving import team_draft
+from bandstand.experiments.part import Part, part
 from bandstand.features import hashed
 from bandstand.model import Model
 from bandstand.offer import Offer, offer, offered, picked
@@ -52,21 +52,22 @@ def decide(model: Model, request: Request, *, decision: str) -> Decided:
     """
     state = model.state
     asked = understand(state, request, decision)
-    trial, variant = _assigned(state, request)
-    if trial is None or variant is None:
+    mine = _part(state, asked)
+    if mine is None:
         recipe = outside(state, asked.surface.strategy)
         return _decided(model, asked, recipe, slate(model, asked, recipe), teaches=[recipe])
-    if trial.method == "interleave":
-        return _interleaved(model, asked, trial)
-    recipe = inside(state, trial, variant)
+    if mine.mixed:
+        return _interleaved(model, asked, mine.experiment)
+    trial, variant = mine.experiment, mine.variant
+    recipe = (inside if trial.method == "ab" else beside)(state, trial, variant)
     students = trial.variants if trial.learn_from == "all" else [variant]
     return _decided(
         model,
         asked,
         recipe,
         slate(model, asked, recipe),
-        teaches=[inside(state, trial, student) for student in students],
-        assignments=(Assignment(trial.name, variant.name, trial.layer),),
+        teaches=[] if mine.forced else [inside(state, trial, student) for student in students],
+        assignments=(mine.assignment,),
     )
 
 
@@ -77,8 +78,13 @@ def outside(state: State, strategy: str) -> Recipe:
 
 def inside(state: State, trial: Experiment, variant: Variant) -> Recipe:
     """A variant's strategy, with weights of the variant's own."""
-    strategy = _defined(state, variant.strategy)
-    return Recipe(variant.strategy, strategy, f"{trial.name}/{variant.name}", variant.name)
+    return beside(state, trial, variant)._replace(weights=f"{trial.name}/{variant.name}")
+
+
+def beside(state: State, trial: Experiment, variant: Variant) -> Recipe:
+    """A variant's strategy, with the weights that the strategy has outside the experiment."""
+    strategy = state.varied_strategy(trial.name, variant) or _defined(state, variant.strategy)
+    return Recipe(variant.strategy, strategy, state.weights_name(variant.strategy), variant.name)
 
 
 def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
@@ -147,7 +153,7 @@ def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
     Nobody learns from it: the propensity of a merged slate under either policy is not the one that the pick records. So
     both serve from the weights that they have outside the experiment.
     """
-    recipes = [outside(model.state, one.strategy)._replace(stream=one.name) for one in trial.variants]
+    recipes = [beside(model.state, trial, one) for one in trial.variants]
     slates = [slate(model, asked, recipe) for recipe in recipes]
     rankings = {r.stream: tuple(p.item for p in s.picks) for r, s in zip(recipes, slates, strict=True)}
     by_item = [{pick.item: pick for pick in one.picks} for one in slates]
@@ -196,15 +202,8 @@ def _decided(
     )
 
 
-def _assigned(state: State, request: Request) -> tuple[Experiment, Variant] | tuple[None, None]:
-    """The running experiment on this surface in which this user or session takes part, and its side of it."""
-    for trial in state.trials.values():
-        if trial.stage == "running" and trial.definition.surface == request.surface:
-            who = unit(trial.definition, request)
-            variant = assign(trial.definition, who) if who else None
-            if variant is not None:
-                return trial.definition, variant
-    return None, None
+def _part(state: State, asked: Asked) -> Part | None:
+    return part(state.trials, asked.request, holdout=state.holdout, fits=lambda audience: False)
 
 
 def _defined(state: State, name: str) -> Strategy:

@@ -34,7 +34,7 @@ def reported(collected: Collected) -> Report:
     return Report(
         experiment=experiment.name,
         hypothesis=experiment.hypothesis,
-        surface=experiment.surface,
+        surface=", ".join(experiment.on),
         method=experiment.method,
         unit=experiment.unit,
         alpha=experiment.alpha,

@@ -70,7 +70,7 @@ class Collected(msgspec.Struct):
         match entry.fact:
             case Decided() as fact:
                 for assignment in fact.assignments:
-                    if assignment.experiment == self.experiment.name:
+                    if assignment.experiment == self.experiment.name and not assignment.forced:
                         self._decided(fact, assignment.variant)
             case Exposed() as fact:
                 self._exposed(fact)
