@@ -52,7 +52,7 @@ def definitions(
     where it has none.
 
     InputError for a field that is unknown, a generator or a strategy that is not defined, a signal below 0.
-    ConflictError for a holdout that would take units out of a running experiment.
+    ConflictError for a strategy that a running experiment compares, or a holdout that would take units out of one.
     """
     if holdout is not None:
         _check_holdout(state, holdout)
@@ -66,6 +66,7 @@ def definitions(
     known = state.strategies.keys() | wanted_strategies.keys()
     for name, strategy in wanted_strategies.items():
         _check_generators(name, strategy)
+        _check_compared(state, name, strategy)
     for name, surface in wanted_surfaces.items():
         if surface.strategy not in known:
             raise InputError(
@@ -261,6 +262,16 @@ def _check_begins(state: State, experiment: Experiment) -> None:
             "later time, or leave it out to start at once",
             field="starts",
         )
+
+
+def _check_compared(state: State, name: str, strategy: Strategy) -> None:
+    for experiment in running(state):
+        if name in {one.strategy for one in experiment.variants} and state.strategies[name] != strategy:
+            raise ConflictError(
+                f"strategy {name!r}: it cannot change while experiment {experiment.name!r} compares it; stop that "
+                "first, or give the new one another name",
+                field="strategies",
+            )
 
 
 def _check_holdout(state: State, share: float) -> None:

@@ -83,7 +83,7 @@ def inside(state: State, trial: Experiment, variant: Variant) -> Recipe:
 
 def beside(state: State, trial: Experiment, variant: Variant) -> Recipe:
     """A variant's strategy, with the weights that the strategy has outside the experiment."""
-    strategy = state.varied_strategy(trial.name, variant) or _defined(state, variant.strategy)
+    strategy = state.varied(variant) or _defined(state, variant.strategy)
     return Recipe(variant.strategy, strategy, state.weights_name(variant.strategy), variant.name)
 
 

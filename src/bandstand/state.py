@@ -39,7 +39,7 @@ from bandstand.events import (
     UserPut,
 )
 from bandstand.experiments.definition import Experiment, Variant
-from bandstand.experiments.trial import Trial
+from bandstand.experiments.trial import Trial, remember
 from bandstand.features import hidden, named
 from bandstand.packing import pack, unpack
 from bandstand.rules import AnyRule
@@ -134,7 +134,6 @@ class State(Plain):
 
     tastes: dict[bytes, dict[str, float]] = {}
     attributes: Columns | None = None
-    varied: dict[str, Strategy] = {}
     generators: dict[str, Generator] = msgspec.field(default_factory=lambda: {kind.name: kind() for kind in GENERATORS})
 
     def apply(self, entry: Entry) -> None:
@@ -146,10 +145,7 @@ class State(Plain):
         match entry.fact:
             case Decided() as fact:
                 self._showed(fact, entry.at)
-                for assignment in fact.assignments:
-                    trial = self.trials.get(assignment.experiment)
-                    if trial is not None and not assignment.forced:
-                        trial.saw(fact, assignment.variant)
+                remember(self.trials, fact)
             case Exposed():
                 pass
             case Rewarded() as fact:
@@ -174,7 +170,6 @@ class State(Plain):
                 self.surfaces[fact.name] = msgspec.json.decode(fact.definition, type=Surface)
             case StrategyPut() as fact:
                 self.strategies[fact.name] = msgspec.json.decode(fact.definition, type=Strategy)
-                self.varied.clear()
             case SignalsPut() as fact:
                 self.signals = fact.worths
             case HoldoutPut() as fact:
@@ -186,7 +181,6 @@ class State(Plain):
             case ExperimentPut() as fact:
                 definition = msgspec.json.decode(fact.definition, type=Experiment)
                 self.trials.setdefault(fact.name, Trial(definition)).put(definition)
-                self.varied.clear()
             case ExperimentMoved() as fact:
                 self._moved(fact)
             case _ as never:
@@ -250,14 +244,9 @@ class State(Plain):
 
     def wanted_fits(self) -> list[str]:
         """The fitted generators that some strategy asks, or some variant of one."""
-        variants = (
-            self.varied_strategy(trial.definition.name, variant)
-            for trial in self.trials.values()
-            if trial.stage in ("draft", "running")
-            for variant in trial.definition.variants
-            if variant.parameters
-        )
-        strategies = [*self.strategies.values(), *(one for one in variants if one is not None)]
+        trials = [trial.definition for trial in self.trials.values() if trial.stage in ("draft", "running")]
+        variants = (self.varied(variant) for trial in trials for variant in trial.variants)
+        strategies = (*self.strategies.values(), *filter(None, variants))
         return fittable({name for strategy in strategies for name in strategy.asked})
 
     def evidence(self) -> Evidence:
@@ -283,18 +272,13 @@ class State(Plain):
         trial = self.trials.get(experiment)
         if trial is None:
             return self.strategies.get(weights_name)
-        named = {one.name: one for one in trial.definition.variants}.get(variant)
-        return None if named is None else self.varied_strategy(experiment, named)
+        named = {one.name: one for one in trial.definition.variants}
+        return self.varied(named[variant]) if variant in named else None
 
-    def varied_strategy(self, experiment: str, variant: Variant) -> Strategy | None:
+    def varied(self, variant: Variant) -> Strategy | None:
         """A variant's strategy, with its own parameters."""
         base = self.strategies.get(variant.strategy)
-        if base is None or not variant.parameters:
-            return base
-        name = f"{experiment}/{variant.name}"
-        if name not in self.varied:
-            self.varied[name] = varied(base, variant.parameters)
-        return self.varied[name]
+        return None if base is None else varied(base, variant.parameters)
 
     def dump(self) -> bytes:
         plain = Plain(**{name: getattr(self, name) for name in Plain.__struct_fields__})
@@ -377,9 +361,8 @@ class State(Plain):
     def _shipped(self, definition: Experiment, winner: Variant) -> None:
         """The winner's strategy becomes the surfaces' own; one with parameters gets a name of its own for that."""
         strategy, weights = winner.strategy, f"{definition.name}/{winner.name}"
-        varied = self.varied_strategy(definition.name, winner)
-        if winner.parameters and varied is not None:
-            strategy, self.strategies[weights] = weights, varied
+        if winner.parameters:
+            strategy, self.strategies[weights] = weights, varied(self.strategies[strategy], winner.parameters)
         for name in definition.on:
             self.surfaces[name] = msgspec.structs.replace(self.surfaces[name], strategy=strategy)
         self.shipped[strategy] = weights

@@ -64,6 +64,8 @@ def varied(strategy: Strategy, parameters: Mapping[str, Any]) -> Strategy:
 
     msgspec.ValidationError where a field is unknown or its value does not fit.
     """
+    if not parameters:
+        return strategy
     return msgspec.convert(_overlaid(msgspec.to_builtins(strategy), parameters), Strategy)
 
 

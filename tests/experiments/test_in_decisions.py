@@ -119,6 +119,15 @@ def test_who_is_held_out_sees_the_surfaces_own_strategy(shop: Engine, noon: floa
     assert replay(shop.log).diverged == 0
 
 
+def test_a_strategy_cannot_change_under_a_running_experiment(shop: Engine, noon: float) -> None:
+    begin(shop, AB, noon)
+    with pytest.raises(ConflictError, match="'default': it cannot change while experiment 'x' compares it; stop that"):
+        definitions(shop.model.state, strategies={"default": {"candidates": 5}})
+    assert definitions(shop.model.state, strategies={"default": {}, "random": {"candidates": 5}})
+    shop.commit([ExperimentMoved("x", "stopped")], at=noon)
+    assert definitions(shop.model.state, strategies={"default": {"candidates": 5}})
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_holdout_must_be_a_share(empty: Engine, share: float) -> None:
     with pytest.raises(InputError, match="must be at least 0 and below 1"):

@@ -1,5 +1,6 @@
 """An experiment under way: where it stands in its life, which weights it has had, and who keeps which variant."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -37,7 +38,7 @@ class Trial(msgspec.Struct):
         self.kept = {}
 
     def saw(self, decided: Decided, variant: str) -> None:
-        """Keep in mind who got which variant, where that matters."""
+        """The decision's unit got this variant, and keeps it where the experiment is sticky and this was its first."""
         who = unit(self.definition, decided.request)
         if not (self.definition.sticky and self.stage == "running") or who is None or len(self.kept) >= MOST_KEPT:
             return
@@ -59,3 +60,11 @@ class Trial(msgspec.Struct):
             and request.surface in definition.on
             and (definition.starts is None or request.time >= definition.starts)
         )
+
+
+def remember(trials: Mapping[str, Trial], decided: Decided) -> None:
+    """Keep in mind who got which variant of a sticky experiment; a forced one is no unit's own."""
+    for assignment in decided.assignments:
+        trial = trials.get(assignment.experiment)
+        if trial is not None and not assignment.forced:
+            trial.saw(decided, assignment.variant)
