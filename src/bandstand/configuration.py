@@ -24,6 +24,7 @@ from bandstand.events import (
 )
 from bandstand.experiments.definition import Experiment, check, parse
 from bandstand.experiments.lifecycle import check_change, moved
+from bandstand.expressions import parse as expression
 from bandstand.policy.baseline import Popular, Random
 from bandstand.rules import AnyRule, converted
 from bandstand.state import State
@@ -231,9 +232,16 @@ def _check_rewards(state: State, experiment: Experiment) -> None:
 
 
 def _check_audience(experiment: Experiment) -> None:
-    raise InputError(
-        f"experiment '{experiment.name}': audience: conditions cannot be read yet; leave it out", field="audience"
-    )
+    try:
+        asks_items = expression(experiment.audience).asks("item")
+    except InputError as error:
+        raise InputError(f"experiment '{experiment.name}': audience: {error}", field="audience") from None
+    if asks_items:
+        raise InputError(
+            f"experiment '{experiment.name}': audience {experiment.audience!r} asks about items, must ask about "
+            "context and user only",
+            field="audience",
+        )
 
 
 def _check_salt(state: State, experiment: Experiment) -> None:

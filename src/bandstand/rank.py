@@ -14,12 +14,15 @@ from bandstand.events import Assignment, Decided, Pick, Request
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.interleaving import team_draft
 from bandstand.experiments.part import Part, part
+from bandstand.expressions import parse
 from bandstand.features import hashed
+from bandstand.matching import holds
 from bandstand.model import Model
 from bandstand.offer import Offer, offer, offered, picked
 from bandstand.placing import Placing, placing
 from bandstand.policy import Scores
 from bandstand.policy.linear import Shared, untaught
+from bandstand.ruling import facts_of
 from bandstand.shaping import shaped
 from bandstand.slate import draw, propensities
 from bandstand.state import State
@@ -203,7 +206,13 @@ def _decided(
 
 
 def _part(state: State, asked: Asked) -> Part | None:
-    return part(state.trials, asked.request, holdout=state.holdout, fits=lambda audience: False)
+    def fits(audience: str) -> bool:
+        user = asked.who[0]
+        profile = None if user is None else state.people.get(user)
+        facts = facts_of(asked.request, profile, user=user, newcomer=not len(asked.history.rows))
+        return holds(parse(audience), facts)
+
+    return part(state.trials, asked.request, holdout=state.holdout, fits=fits)
 
 
 def _defined(state: State, name: str) -> Strategy:

@@ -9,7 +9,7 @@ from bandstand.configuration import definitions, described, recorded, started
 from bandstand.engine import Engine
 from bandstand.erasure import erase
 from bandstand.errors import ConflictError, InputError
-from bandstand.events import Assignment, Decided, ExperimentMoved, Request
+from bandstand.events import Assignment, Decided, ExperimentMoved, Request, UserPut
 from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.model import Model, fold
 from bandstand.policy.explore import EpsilonGreedy, Softmax
@@ -210,3 +210,29 @@ def test_a_salt_is_used_once_since_the_same_units_would_meet_again(shop: Engine,
         recorded(shop.model.state, elsewhere)
     assert caught.value.field == "salt"
     assert recorded(shop.model.state, replace(elsewhere, salt=None))
+
+
+def test_only_who_fits_the_audience_takes_part(shop: Engine, noon: float) -> None:
+    begin(shop, replace(AB, audience='context.device == "mobile" and user.plan != "free"'), noon)
+    shop.commit([UserPut("user-1", {"plan": "pro"}), UserPut("user-2", {"plan": "free"})], at=noon)
+    took = {k: bool(ask(shop, k, noon, context={"device": "mobile"}).assignments) for k in range(3)}
+    assert took == {0: False, 1: True, 2: False}  # of user-0 no plan is known
+    assert ask(shop, 1, noon + 1, context={"device": "tv"}).assignments == ()
+    shop.commit([UserPut("user-1", {"plan": "pro"}, personalize=False)], at=noon)
+    assert ask(shop, 1, noon + 2, context={"device": "mobile"}).assignments == ()
+    assert replay(shop.log).diverged == 0
+
+
+@pytest.mark.parametrize(
+    ("audience", "message"),
+    [
+        ("item.price > 5", "audience 'item.price > 5' asks about items, must ask about context and user only"),
+        ("device == 'tv'", "experiment 'x': audience: expression \"device == 'tv'\": 'device' is not known"),
+        ("__import__('os')", "it is not allowed"),
+    ],
+)
+def test_an_audience_is_a_condition_on_context_and_user(shop: Engine, audience: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        recorded(shop.model.state, replace(AB, audience=audience))
+    assert message in str(caught.value)
+    assert caught.value.field == "audience"
