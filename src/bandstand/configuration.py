@@ -182,6 +182,7 @@ def started(state: State, name: str) -> ExperimentMoved:
     trial = state.trials[name]
     stage = moved(trial.stage, "running")
     check(trial.definition, surfaces=state.surfaces, strategies=state.strategies, running=running(state))
+    _check_salt(state, trial.definition)
     _check_begins(state, trial.definition)
     return ExperimentMoved(name, stage)
 

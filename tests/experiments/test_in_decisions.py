@@ -1,10 +1,12 @@
 """Experiments as requests meet them: what is shown, recorded, learned from, shipped and made again."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from bandstand.cli.check import checked
 from bandstand.configuration import definitions, described, recorded, started
 from bandstand.engine import Engine
 from bandstand.erasure import erase
@@ -212,6 +214,13 @@ def test_a_salt_is_used_once_since_the_same_units_would_meet_again(shop: Engine,
     assert recorded(shop.model.state, replace(elsewhere, salt=None))
 
 
+def test_a_draft_whose_salt_was_used_meanwhile_cannot_start(shop: Engine, noon: float) -> None:
+    begin(shop, replace(AB, name="y", surface="related", layer="other", salt="x", start=False), noon)
+    begin(shop, AB, noon)
+    with pytest.raises(InputError, match="salt 'x' split the units of 'x' already"):
+        started(shop.model.state, "y")
+
+
 def test_only_who_fits_the_audience_takes_part(shop: Engine, noon: float) -> None:
     begin(shop, replace(AB, audience='context.device == "mobile" and user.plan != "free"'), noon)
     shop.commit([UserPut("user-1", {"plan": "pro"}), UserPut("user-2", {"plan": "free"})], at=noon)
@@ -236,3 +245,13 @@ def test_an_audience_is_a_condition_on_context_and_user(shop: Engine, audience: 
         recorded(shop.model.state, replace(AB, audience=audience))
     assert message in str(caught.value)
     assert caught.value.field == "audience"
+
+
+def test_check_knows_what_time_it_is_though_the_log_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "late.toml").write_text(
+        'name = "late"\nsurface = "home"\nstarts = 2020-01-01T00:00:00Z\n'
+        'variants = [{name = "a", strategy = "default", weight = 0.5}, {name = "b", strategy = "random", weight = 0.5}]'
+    )
+    (line,) = [one for one in checked(f"sqlite:///{tmp_path}/none.db", tmp_path) if one.kind == "experiment"]
+    assert not line.ok
+    assert "starts 2020-01-01T00:00:00Z, which was" in line.text

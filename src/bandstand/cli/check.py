@@ -75,6 +75,7 @@ def checked(database: str | None, folder: Path | None, rules: Path | None = None
         return [Line("settings", "", ok=False, text=str(error))]
     for seq, fact in enumerate(facts, start=state.seq + 1):
         state.apply(Entry(seq, state.clock, fact))
+    state.clock = max(state.clock, time.time())  # by which an experiment's start is past, however old the log
     return [
         Line("settings", "", ok=True, text=f"log in {settings.database}, entry {state.seq - len(facts)}"),
         *(Line("surface", name, ok=True, text=_surface(one)) for name, one in sorted(state.surfaces.items())),
@@ -155,7 +156,10 @@ def _experiment(state: State, experiment: Experiment) -> str:
         f"{v.name} ({v.strategy}{' with ' + ', '.join(v.parameters) if v.parameters else ''}, {v.weight:.0%})"
         for v in experiment.variants
     )
-    return f"{stage}: {experiment.method} on {', '.join(experiment.on)}, {share:.3g} % of {experiment.unit}s: {sides}"
+    audience = f" where {experiment.audience}" if experiment.audience else ""
+    days = f", for {experiment.duration_days:g} days" if experiment.duration_days else ""
+    places = ", ".join(experiment.on)
+    return f"{stage}: {experiment.method} on {places}, {share:.3g} % of {experiment.unit}s{audience}: {sides}{days}"
 
 
 def _table(lines: list[Line]) -> Table:
