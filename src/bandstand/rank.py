@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.ask import Asked, Given, understand
+from bandstand.ask import Asked, Given, still, understand
 from bandstand.chance import uniform, uniforms
 from bandstand.errors import UnknownError
-from bandstand.events import Assignment, Decided, Pick, Request
+from bandstand.events import Assignment, Decided, Drafted, Interleaved, Pick, Request
 from bandstand.experiments.definition import Experiment, Variant
-from bandstand.experiments.interleaving import team_draft
+from bandstand.experiments.interleaving import Placed
+from bandstand.experiments.interleaving.registry import mixed
 from bandstand.experiments.part import Part, part
 from bandstand.expressions import parse
 from bandstand.features import hashed
@@ -151,28 +152,80 @@ def _scores(model: Model, asked: Asked, recipe: Recipe, candidates: Offer) -> tu
 
 
 def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
-    """Both strategies' slates, merged by team draft.
+    """All variants' slates as one.
 
-    Nobody learns from it: the propensity of a merged slate under either policy is not the one that the pick records. So
-    both serve from the weights that they have outside the experiment.
+    Nobody learns from it but where its propensities are exact: else those of a merged slate are under no policy the
+    ones that the picks record. So all serve from the weights that they have outside the experiment.
     """
+    names = [one.name for one in trial.variants]
     recipes = [beside(model.state, trial, one) for one in trial.variants]
+    earlier = asked.request.drafted
+    if earlier is not None and earlier.experiment != trial.name:
+        earlier = None
     slates = [slate(model, asked, recipe) for recipe in recipes]
-    rankings = {r.stream: tuple(p.item for p in s.picks) for r, s in zip(recipes, slates, strict=True)}
-    by_item = [{pick.item: pick for pick in one.picks} for one in slates]
-    first, second = rankings.values()
-    drafted = team_draft(
-        first, second, asked.n, coin=lambda round_: uniform("team draft", trial.name, asked.decision, round_)
+    pages = [_paged(model, asked, recipe, one, earlier) for recipe, one in zip(recipes, slates, strict=True)]
+    rankings = {name: page.ranking for name, page in zip(names, pages, strict=True)}
+    merged = mixed(
+        trial.interleave,
+        list(rankings.values()),
+        asked.n,
+        coin=lambda toss: uniform("team draft", trial.name, asked.decision, toss),
+        before=[Placed(item, None if team is None else names.index(team)) for item, team in earlier.picks]
+        if earlier
+        else (),
     )
     picks = tuple(
-        msgspec.structs.replace(
-            by_item[team][item], position=asked.request.first_position + at, team=recipes[team].stream
-        )
-        for at, (item, team) in enumerate(drafted)
+        _contributed(pages, placed, names, position=position)
+        for position, placed in enumerate(merged.placed, start=asked.request.first_position)
     )
-    assignment = Assignment(trial.name, "interleaved", trial.layer)
-    merged = Slate(picks, all(one.fallback for one in slates), slates[0].empty if not picks else None)
-    return _decided(model, asked, recipes[0], merged, assignments=(assignment,), rankings=rankings)
+    certain = all(pick.propensity == 1.0 for one in slates for pick in one.picks)
+    exact = merged.method == "probabilistic" and certain and earlier is None
+    return _decided(
+        model,
+        asked,
+        recipes[0],
+        Slate(picks, all(one.fallback for one in slates), slates[0].empty if not picks else None),
+        teaches=list({recipe.weights: recipe for recipe in recipes}.values()) if exact else (),
+        assignments=(Assignment(trial.name, "interleaved", trial.layer),),
+        rankings=rankings,
+        interleaved=None if merged.method == "team_draft" else Interleaved(merged.method, exact),
+    )
+
+
+class _Page(NamedTuple):
+    """What a variant would show from the first page on, and the picks of it that may come next."""
+
+    ranking: tuple[str, ...]
+    picks: dict[str, Pick]
+
+
+def _paged(model: Model, asked: Asked, recipe: Recipe, fresh: Slate, earlier: Drafted | None) -> _Page:
+    """A variant's ranking: what earlier pages left of it comes before what it would show now."""
+    if earlier is None:
+        return _Page(tuple(pick.item for pick in fresh.picks), {pick.item: pick for pick in fresh.picks})
+    ranked, shown = earlier.rankings[recipe.stream], {item for item, _ in earlier.picks}
+    left = [item for item in ranked if item not in shown]
+    again = slate(model, asked._replace(among=still(model.state, asked.among, left), n=len(left)), recipe)
+    kept = {pick.item: pick for pick in again.picks}
+    picks = {item: kept[item] for item in left if item in kept}
+    for pick in fresh.picks:
+        if len(picks) < asked.n:
+            picks.setdefault(pick.item, pick)
+    return _Page(tuple(dict.fromkeys((*(item for item in ranked if item in shown or item in kept), *picks))), picks)
+
+
+def _contributed(pages: Sequence[_Page], placed: Placed, names: Sequence[str], *, position: int) -> Pick:
+    """The pick as its team made it, or as the first variant did that has it."""
+    team = placed.team
+    pick = next(
+        one.picks[placed.item] for one in (pages if team is None else [pages[team]]) if placed.item in one.picks
+    )
+    return msgspec.structs.replace(
+        pick,
+        position=position,
+        team=None if team is None else names[team],
+        propensity=pick.propensity if placed.chance is None else placed.chance,
+    )
 
 
 def _decided(
@@ -184,6 +237,7 @@ def _decided(
     teaches: Sequence[Recipe] = (),
     assignments: tuple[Assignment, ...] = (),
     rankings: dict[str, tuple[str, ...]] | None = None,
+    interleaved: Interleaved | None = None,
 ) -> Decided:
     return Decided(
         decision=asked.decision,
@@ -202,6 +256,7 @@ def _decided(
         skipped=asked.among.skipped if isinstance(asked.among, Given) else {},
         fallback=answer.fallback,
         empty=answer.empty,
+        interleaved=interleaved,
     )
 
 

@@ -175,7 +175,7 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
         (
             {"method": "interleave", "variants": (Variant("a", "default", 0.3), Variant("b", "explore", 0.7))},
             "variants",
-            "an interleaving drafts from both variants alike; give each the weight 0.5",
+            "an interleaving drafts from all variants alike; give each the weight 0.5",
         ),
     ],
 )
@@ -195,9 +195,27 @@ def test_a_weight_must_be_a_share(weight: float) -> None:
     assert "variants[0].weight" in [field for _, field in found]
 
 
-def test_an_interleaving_has_exactly_two_variants() -> None:
+@pytest.mark.parametrize("interleave", ["balanced", "optimised"])
+def test_some_interleavings_have_exactly_two_variants(interleave: str) -> None:
     thirds = tuple(Variant(name, "default", 1 / 3) for name in "abc")
-    assert [field for _, field in complaints(experiment(method="interleave", variants=thirds))] == ["variants"] * 2
+    message = (
+        f"experiment 'x': 3 variants, interleaving by '{interleave}' takes at most 2; interleave by 'team_draft', "
+        "'probabilistic', or compare in pairs"
+    )
+    found = complaints(experiment(method="interleave", interleave=interleave, variants=thirds))
+    assert found == [(message, "variants")]
+
+
+@pytest.mark.parametrize("interleave", ["team_draft", "probabilistic"])
+def test_others_have_up_to_eight(interleave: str) -> None:
+    def of(count: int) -> list[tuple[str, str]]:
+        variants = tuple(Variant(f"v{k}", "default", 1 / count) for k in range(count))
+        return complaints(experiment(method="interleave", interleave=interleave, variants=variants))
+
+    assert of(8) == []
+    assert [message.partition(" takes ")[2] for message, _ in of(9)] == [
+        "at most 8; compare them with method 'ab', or compare in pairs"
+    ]
 
 
 def test_weights_written_in_decimal_add_up() -> None:

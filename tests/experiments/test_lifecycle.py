@@ -18,6 +18,7 @@ BREAKING: list[dict[str, Any]] = [
     {"layer": "other"},
     {"traffic_from": 0.25},
     {"method": "interleave"},
+    {"interleave": "balanced"},
     {"learn_from": "all"},
     {"salt": "new"},
     {"alpha": 0.2},

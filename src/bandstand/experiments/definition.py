@@ -1,10 +1,10 @@
 """What an experiment is, as its TOML file or the body over HTTP says it, and what can be wrong with one."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from math import inf
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
@@ -14,6 +14,14 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Unit = Literal["user", "session", "device"]
 Method = Literal["ab", "interleave"]
 Hash = Literal["bandstand", "growthbook"]
+Interleave = Literal["team_draft", "balanced", "probabilistic", "optimised"]
+
+MOST_INTERLEAVED: Final[Mapping[Interleave, int]] = {
+    "team_draft": 8,
+    "probabilistic": 8,
+    "balanced": 2,
+    "optimised": 2,
+}
 
 _ROUNDING = 1e-9  # thirds and tenths written in decimal do not add up to exactly 1
 _DIGITS = 12  # to which edges within a layer are rounded, so that 0.1 + 0.2 ends where 0.3 begins
@@ -52,7 +60,8 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `audience`, a condition on context and user. `salt` splits the units among the variants and defaults to the name;
     `hash` says by which algorithm. With "growthbook" the layer is its namespace, the salt its seed, and `coverage` the
     share of each variation's range; there is none otherwise. Where it is `sticky`, a unit keeps the variant that it had
-    first, and the weights may change. `learn_from` says whether a variant learns from its own traffic or from
+    first, and the weights may change. `interleave` says how rankings become one slate where that is the method.
+    `learn_from` says whether a variant learns from its own traffic or from
     everybody's. `start` starts the experiment when it is first recorded, and nobody takes part before `starts`
     (seconds since the epoch). `duration_days` is how long it is meant to run, and `outcome` what came of it, in words.
     """
@@ -67,6 +76,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     traffic: float = 1.0
     traffic_from: float = 0.0
     method: Method = "ab"
+    interleave: Interleave = "team_draft"
     learn_from: Literal["own", "all"] = "own"
     salt: Name | None = None
     metrics: tuple[Metric, ...] = (Metric("click", "click"),)
@@ -185,13 +195,8 @@ def _variants(experiment: Experiment) -> Iterator[Problem]:
             f"{len(variants)} variants, must be at least 2; a comparison needs a control and a treatment",
             "variants",
         )
-    if experiment.method == "interleave" and len(variants) > 2:
-        yield Problem(
-            f"{len(variants)} variants, an interleaving has exactly 2; compare more with method 'ab', or in pairs",
-            "variants",
-        )
-    if experiment.method == "interleave" and any(one.weight != 0.5 for one in variants):
-        yield Problem("an interleaving drafts from both variants alike; give each the weight 0.5", "variants")
+    if experiment.method == "interleave":
+        yield from _interleaved(experiment)
     for name in _repeated(one.name for one in variants):
         yield Problem(f"variant '{name}' is defined twice; give each its own name", "variants")
     for index, one in enumerate(variants):
@@ -207,6 +212,21 @@ def _variants(experiment: Experiment) -> Iterator[Problem]:
     total = sum(one.weight for one in variants)
     if variants and not abs(total - 1) <= _ROUNDING:
         yield Problem(f"the weights add up to {total:.10g}, must be 1", "variants")
+
+
+def _interleaved(experiment: Experiment) -> Iterator[Problem]:
+    count = len(experiment.variants)
+    most = MOST_INTERLEAVED[experiment.interleave]
+    if count > most:
+        several = ", ".join(repr(name) for name, many in MOST_INTERLEAVED.items() if many > most)
+        instead = f"interleave by {several}" if several else "compare them with method 'ab'"
+        yield Problem(
+            f"{count} variants, interleaving by '{experiment.interleave}' takes at most {most}; {instead}, or compare "
+            "in pairs",
+            "variants",
+        )
+    if any(abs(one.weight - 1 / count) > _ROUNDING for one in experiment.variants):
+        yield Problem(f"an interleaving drafts from all variants alike; give each the weight {1 / count:g}", "variants")
 
 
 def _metrics(experiment: Experiment) -> Iterator[Problem]:

@@ -29,6 +29,7 @@ _FIXED = (
     "layer",
     "traffic_from",
     "method",
+    "interleave",
     "learn_from",
     "salt",
     "hash",

@@ -1,5 +1,7 @@
 """What came of an experiment, from the log alone: health first, then figures with intervals, then a verdict."""
 
+from functools import partial
+
 from bandstand.report.collect import Collected, collect
 from bandstand.report.compare import arm, differences, preferences
 from bandstand.report.health import checks
@@ -25,7 +27,7 @@ def reported(collected: Collected) -> Report:
     slates = [slate for slate in collected.slates.values() if slate.shown]
     if experiment.method == "interleave":
         variants, crossed = teams(experiment, slates), 0
-        comparisons = preferences(experiment, {metric.name: contests(metric, slates) for metric in experiment.metrics})
+        comparisons = preferences(experiment, partial(contests, experiment, slates=slates))
     else:
         variants, crossed = split(experiment, slates)
         comparisons = differences(experiment, variants)

@@ -1,6 +1,6 @@
 """How a variant compares with the control on each metric, and what to say where that cannot be computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -8,7 +8,7 @@ from bandstand.errors import InputError
 from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.report.result import Arm, Comparison, Value, Votes
 from bandstand.report.tally import Contests, Units
-from bandstand.stats.interleaving import preference
+from bandstand.stats.interleaving import credit_preference
 from bandstand.stats.means import Difference, difference, ratio_difference
 from bandstand.stats.moments import Moments, PairMoments
 from bandstand.stats.multiple import adjusted
@@ -38,9 +38,16 @@ def differences(experiment: Experiment, variants: Mapping[str, Units]) -> tuple[
     )
 
 
-def preferences(experiment: Experiment, contests: Mapping[str, Contests]) -> tuple[Comparison, ...]:
-    """The treatment of an interleaving against the control, from the contests by metric."""
-    return _for_many([_preference(experiment, metric, contests[metric.name]) for metric in experiment.metrics])
+def preferences(experiment: Experiment, contests: Callable[..., Contests]) -> tuple[Comparison, ...]:
+    """Every treatment of an interleaving against the control, from `contests(metric, treatment=index)`."""
+    control, *treatments = (variant.name for variant in experiment.variants)
+    return _for_many(
+        [
+            _preference(experiment, metric, (treatment, control), contests(metric=metric, treatment=index))
+            for metric in experiment.metrics
+            for index, treatment in enumerate(treatments, start=1)
+        ]
+    )
 
 
 def _value(metric: Metric, units: Units) -> Value:
@@ -83,25 +90,28 @@ def _tested(metric: Metric, treatment: Units, control: Units, *, alpha: float) -
     return ratio_difference(*ratios, alpha=alpha)
 
 
-def _preference(experiment: Experiment, metric: Metric, wins: Contests) -> Comparison:
-    control, treatment = (variant.name for variant in experiment.variants)
-    pair = Comparison(metric.name, metric.role, variant=treatment, control=control)
+def _preference(experiment: Experiment, metric: Metric, names: tuple[str, str], found: Contests) -> Comparison:
+    pair = Comparison(metric.name, metric.role, variant=names[0], control=names[1])
     try:
-        found = preference(wins.control, wins.treatment, wins.ties, alpha=experiment.alpha)
+        by_credit = credit_preference(
+            found.credit_control, found.credit_treatment, found.rewards, alpha=experiment.alpha
+        )
     except InputError as error:
         return _incomputable(pair, str(error))
+    slates = float(found.control.sum() + found.treatment.sum() + found.ties.sum())
     return msgspec.structs.replace(
         pair,
-        difference=found.delta,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
+        difference=by_credit.delta,
+        low=by_credit.low,
+        high=by_credit.high,
+        p_value=by_credit.p_value,
         votes=Votes(
-            impressions=int(found.impressions),
-            users=found.users,
-            users_for_control=found.users_for_a,
-            users_for_treatment=found.users_for_b,
-            sign_p_value=found.sign_p_value,
+            impressions=int(slates),
+            users=by_credit.users,
+            users_for_control=by_credit.users_for_a,
+            users_for_treatment=by_credit.users_for_b,
+            sign_p_value=by_credit.sign_p_value,
+            win_rate=float(found.treatment.sum() + found.ties.sum() / 2) / slates,
         ),
     )
 

@@ -41,21 +41,24 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 class Votes(msgspec.Struct, frozen=True):
-    """An interleaving's count: rewarded impressions, and users by whom they preferred."""
+    """An interleaving's count: rewarded impressions, users by whom they preferred, and the share of impressions that
+    the treatment won, ties by half."""
 
     impressions: int
     users: int
     users_for_control: int
     users_for_treatment: int
     sign_p_value: float
+    win_rate: float = 0.5
 
 
 class Comparison(msgspec.Struct, frozen=True):
     """A variant against the control on one metric; where it cannot be computed, `reason` says why.
 
     `difference` is treatment minus control, and `lift` that as a share of the control, None where the control cannot be
-    told from zero. In an interleaving (`votes` is there) it is the share of impressions that the treatment wins beyond
-    one half. `p_adjusted` allows for the number of decision comparisons (Holm).
+    told from zero. In an interleaving (`votes` is there) it is the share of rewards that speak for the treatment beyond
+    one half, those that speak for neither counting half. `p_adjusted` allows for the number of decision comparisons
+    (Holm).
     """
 
     metric: str
