@@ -90,9 +90,7 @@ def credit_preference(
     >>> credit_preference([1, 0, 2, 0, 1], [3, 2, 2, 4, 1], [5, 2, 4, 5, 4]).delta
     0.2
     """
-    a, b, total = column(credit_a, name="credit_a"), column(credit_b, name="credit_b"), _credits(rewards, "rewards")
-    same_length(credit_a=a, credit_b=b, rewards=total)
-    return _preferred((b - a) / 2, total, alpha=alpha)
+    return _preferred(*user_credits(credit_a, credit_b, rewards), alpha=alpha)
 
 
 def preference_sequence(
@@ -107,9 +105,15 @@ def preference_sequence(
     >>> found.low < 0 < found.value < found.high
     True
     """
+    values, _ = linearised(*user_credits(credit_a, credit_b, rewards))
+    return mean_sequence(Moments.of(values), horizon=horizon, alpha=alpha)
+
+
+def user_credits(credit_a: ArrayLike, credit_b: ArrayLike, rewards: ArrayLike) -> tuple[Floats, Floats]:
+    """Half of what speaks for B less what speaks for A, and the sum of the rewards, by user."""
     a, b, total = column(credit_a, name="credit_a"), column(credit_b, name="credit_b"), _credits(rewards, "rewards")
     same_length(credit_a=a, credit_b=b, rewards=total)
-    return mean_sequence(Moments.of(linearised((b - a) / 2, total)[0]), horizon=horizon, alpha=alpha)
+    return (b - a) / 2, total
 
 
 def linearised(half: Floats, total: Floats) -> tuple[Floats, Floats]:
