@@ -341,6 +341,17 @@ def test_among_three_each_order_of_turns_is_as_likely() -> None:
     assert orders == Counter(permutations(range(3)))
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_what_was_put_between_by_neither_ranking_tells_nothing(name: Interleave) -> None:
+    rankings = [list("123"), list("321")]
+    page = drawn(METHODS[name], rankings, 2, "key") or []
+    with_pin = [page[0], Placed("pin"), page[1]]
+    method = METHODS[name]
+    marks = method.marks(rankings, with_pin, (0, 1))
+    assert [marks[0], marks[2]] == method.marks(rankings, page, (0, 1))
+    assert method.earned(marks, [(1, 1.0)]) == (0.0, 0.0)
+
+
 def test_credit_sums_the_rewards_of_each_side_and_drops_the_rest() -> None:
     marks = [Credit(1, 0), Credit(0, 0), Credit(0, 1), Credit(0, 1)]
     assert summed(marks, [(0, 1.0), (0, 0.5), (1, 9.0), (3, 2.0)]) == (1.5, 2.0)

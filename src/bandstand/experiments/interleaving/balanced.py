@@ -47,6 +47,7 @@ def earned(marks: Sequence[Credit], rewards: Rewards) -> Credit:
        evaluation", ACM TOIS 30(1).
     .. [2] Radlinski, Kurup, Joachims (2008), "How does clickthrough data reflect retrieval quality?", CIKM.
     """
+    rewards = [(index, value) for index, value in rewards if min(marks[index]) < inf]
     if not rewards:
         return NEUTRAL
     reached = min(marks[max(index for index, _ in rewards)])
