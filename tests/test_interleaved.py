@@ -216,6 +216,50 @@ def test_the_coins_that_might_have_been_are_known_from_what_was_recorded(
                 assert (loss, win) in ((0.5, 0.5), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 
 
+@pytest.mark.parametrize("interleave", METHODS)
+def test_the_report_finds_the_ranking_whose_items_are_wanted(shop: Engine, noon: float, interleave: Interleave) -> None:
+    strategies = {"rising": by_hand("i0", "i1", "i2", "i5"), "falling": by_hand("i5", "i2", "i1", "i0")}
+    start(shop, noon, trial(interleave, "rising", "falling"), **strategies)
+    slates = wins = 0
+    for k in range(60):
+        decided = ask(shop, noon, f"d{k}", n=3, user=f"u{k}", candidates=("i0", "i1", "i2", "i5"))
+        wanted = "i0" if k % 6 == 0 else "i5"
+        if wanted in items(decided):
+            shop.commit([shop.reward(decided.decision, "click", 1.0, item=wanted)], at=noon)
+            slates, wins = slates + 1, wins + (wanted == "i5")
+    shop.commit([ExperimentMoved("x", "stopped")], at=noon)
+    found = report(shop.log, "x")
+    assert (found.verdict.outcome, found.verdict.variant) == ("ahead", "v1")
+    votes = found.comparisons[0].votes
+    assert votes is not None
+    assert (votes.impressions, votes.users) == (slates, slates)
+    # Their rankings are opposites, so team draft alone may give an item to whoever ranks it last.
+    if interleave != "team_draft":
+        assert votes.win_rate == wins / slates
+
+
+def test_each_of_two_treatments_is_compared_with_the_control(shop: Engine, noon: float) -> None:
+    strategies = {
+        "rising": by_hand("i0", "i1", "i2", "i5"),
+        "good": by_hand("i5", "i1", "i2", "i0"),
+        "same": by_hand("i0", "i1", "i2", "i5"),
+    }
+    start(shop, noon, trial("team_draft", "rising", "good", "same"), **strategies)
+    for k in range(60):
+        decided = ask(shop, noon, f"d{k}", n=2, user=f"u{k}", candidates=("i0", "i1", "i2", "i5"))
+        wanted = "i5" if k % 4 else "i0"
+        if wanted in items(decided):
+            shop.commit([shop.reward(decided.decision, "click", 1.0, item=wanted)], at=noon)
+    good, same = report(shop.log, "x").comparisons
+    assert (good.variant, same.variant) == ("v1", "v2")
+    assert good.low is not None
+    assert good.low > 0
+    assert good.p_value is not None
+    assert good.p_adjusted is not None
+    assert good.p_adjusted >= good.p_value
+    assert same.low is None or same.low < 0 < (same.high or 0)
+
+
 def test_chances_are_the_share_of_coins_by_which_either_wins() -> None:
     # The first two positions are one round: whoever goes first has the better one.
     slate = Merged("team_draft", [list("ab"), list("cd")], (), [Placed("a", 0), Placed("c", 1)])

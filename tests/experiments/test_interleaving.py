@@ -333,6 +333,11 @@ def test_a_page_that_ends_within_a_round_leaves_the_next_turn_to_the_other() -> 
     assert [one.team for one in second] == [1, 0, 1]
 
 
+def test_a_third_ranking_that_runs_out_in_a_round_favours_neither_of_the_others() -> None:
+    # If 1 goes to the third before the second's turn, the second has none, and whoever is last has its position.
+    assert bias("team_draft", [list("21xy"), list("1"), list("12zw")], 2, treatment=2) == [0.0, 0.0]
+
+
 def test_among_three_each_order_of_turns_is_as_likely() -> None:
     rankings = [list("ab"), list("cd"), list("ef")]
     orders = Counter(

@@ -50,7 +50,7 @@ def _variants(report: Report) -> Table:
 
 def _metrics(report: Report) -> Table:
     """A heading for each metric, and below it a row for each variant."""
-    what = "slates won" if report.method == "interleave" else "difference"
+    what = "share won" if report.method == "interleave" else "difference"
     table = Table("metric", box=None, pad_edge=False)
     table.add_column("value", justify="right")
     table.add_column(f"{what} [{100 * (1 - report.alpha):g} % interval]", no_wrap=True)

@@ -66,15 +66,17 @@ def credited(
        evaluation for Airbnb search ranking", KDD, arXiv:2508.00751.
     """
     left = [dict.fromkeys(ranking) for ranking in rankings]
-    enough = 1 if len(rankings) == 2 else len(rankings)  # to last through a round, whatever the others take
     teams: list[int | None] = []
     had: set[int] = set()
     agreed = one_sided = False
-    for item, team, _ in drafted:
+    for index, (item, team, _) in enumerate(drafted):
         speaks = None
         if team in pair:
             if agreed or had.isdisjoint(pair):
-                one_sided = one_sided or any(len(left[side]) < enough for side in pair)
+                # All must last through the round, whatever others take, or the order would say whose turn falls out.
+                enough = 1 if len(rankings) == 2 else min(len(rankings), len(drafted) - index)
+                short = any(len(items) < enough and (items or side in pair) for side, items in enumerate(left))
+                one_sided = one_sided or short
                 agreed = top(left[pair[0]]) == top(left[pair[1]])
             speaks = None if one_sided or (paired and agreed) else team
         teams.append(speaks)
