@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 
-from bandstand.configuration import definitions, recorded
+from bandstand.configuration import definitions, recorded, recorded_rule
 from bandstand.engine import Engine
 from bandstand.evaluate import evaluate
 from bandstand.events import Decided, ExperimentMoved, Interleaved, ItemPut, Request
 from bandstand.experiments.definition import Experiment, Interleave, Metric, Variant
 from bandstand.experiments.interleaving import Placed
 from bandstand.experiments.interleaving.contests import Chances, Merged, chances, duels, merged, won
+from bandstand.experiments.interleaving.registry import METHODS as METHOD
 from bandstand.replay import replay
 from bandstand.report import report
+from bandstand.rules import converted
 from bandstand.store import entries
 
 METHODS: list[Interleave] = ["team_draft", "balanced", "probabilistic", "optimised"]
@@ -107,6 +109,31 @@ def test_given_candidates_are_drafted_over_pages_too(shop: Engine, noon: float) 
     start(shop, noon, trial())
     first = ask(shop, noon, "d", n=3, candidates=("i0", "i1", "i2", "i5", "i6"))
     assert {*items(first), *items(turn(shop, noon, first))} == {"i0", "i1", "i2", "i5", "i6"}
+
+
+@pytest.mark.parametrize("interleave", METHODS)
+def test_what_rules_place_stands_in_its_place_and_speaks_for_nobody(
+    shop: Engine, noon: float, interleave: Interleave
+) -> None:
+    pin = {"name": "r", "action": "pin", "items": ["i7"], "positions": [1]}
+    shop.commit(recorded_rule(shop.model.state, converted(pin)), at=noon)
+    experiment = trial(interleave)
+    start(shop, noon, experiment)
+    for k in range(10):
+        first = ask(shop, noon, f"d{k}", n=3)
+        second = turn(shop, noon, first)
+        assert [(pick.item, pick.team) for pick in first.picks if pick.rule is not None] == [("i7", None)]
+        assert items(first)[1] == "i7"
+        assert len({*items(first), *items(second)}) == 6
+        slate = merged(experiment, first)
+        assert not any("i7" in ranking for ranking in (*first.rankings.values(), *second.rankings.values()))
+        assert METHOD[slate.method].earned(duels(slate)[0], [(1, 1.0)]) == (0.0, 0.0)
+        if interleave in ("team_draft", "balanced"):
+            assert chances(slate, [(1, 1.0)]).tie == pytest.approx(1.0)
+            assert sum(chances(slate, [(1, 1.0), (2, 1.0)])) == pytest.approx(1.0)
+        if interleave == "team_draft":
+            assert {first.picks[0].team, first.picks[2].team} == {"v0", "v1"}
+    assert replay(shop.log).divergences == []
 
 
 def test_a_page_after_the_experiment_has_ended_is_an_ordinary_one(shop: Engine, noon: float) -> None:

@@ -1,6 +1,6 @@
 """A request becomes a decision: a pure function of the model, the request and the decision's id."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -23,7 +23,7 @@ from bandstand.offer import Offer, offer, offered, picked
 from bandstand.placing import Placing, placing
 from bandstand.policy import Scores
 from bandstand.policy.linear import Shared, untaught
-from bandstand.ruling import facts_of
+from bandstand.ruling import Rulings, facts_of
 from bandstand.shaping import shaped
 from bandstand.slate import draw, propensities
 from bandstand.state import State
@@ -163,21 +163,22 @@ def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
     if earlier is not None and earlier.experiment != trial.name:
         earlier = None
     slates = [slate(model, asked, recipe) for recipe in recipes]
-    pages = [_paged(model, asked, recipe, one, earlier) for recipe, one in zip(recipes, slates, strict=True)]
+    # What rules place is nobody's: it stands where the control has it, and the rankings are merged around it.
+    by_rule = {pick.item for one in slates for pick in one.picks if pick.rule is not None}
+    pins = [pick for pick in slates[0].picks if pick.rule is not None]
+    pages = [_paged(model, asked, recipe, one, earlier, by_rule) for recipe, one in zip(recipes, slates, strict=True)]
     rankings = {name: page.ranking for name, page in zip(names, pages, strict=True)}
     merged = mixed(
         trial.interleave,
         list(rankings.values()),
-        asked.n,
+        asked.n - len(pins),
         coin=lambda toss: uniform("team draft", trial.name, asked.decision, toss),
         before=[Placed(item, None if team is None else names.index(team)) for item, team in earlier.picks]
         if earlier
         else (),
     )
-    picks = tuple(
-        _contributed(pages, placed, names, position=position)
-        for position, placed in enumerate(merged.placed, start=asked.request.first_position)
-    )
+    contributed = [_contributed(pages, placed, names) for placed in merged.placed]
+    picks = _around(pins, contributed, first=asked.request.first_position)
     certain = all(pick.propensity == 1.0 for one in slates for pick in one.picks)
     exact = merged.method == "probabilistic" and certain and earlier is None
     return _decided(
@@ -199,22 +200,26 @@ class _Page(NamedTuple):
     picks: dict[str, Pick]
 
 
-def _paged(model: Model, asked: Asked, recipe: Recipe, fresh: Slate, earlier: Drafted | None) -> _Page:
+def _paged(
+    model: Model, asked: Asked, recipe: Recipe, fresh: Slate, earlier: Drafted | None, without: Collection[str]
+) -> _Page:
     """A variant's ranking: what earlier pages left of it comes before what it would show now."""
+    new = {pick.item: pick for pick in fresh.picks if pick.item not in without}
     if earlier is None:
-        return _Page(tuple(pick.item for pick in fresh.picks), {pick.item: pick for pick in fresh.picks})
+        return _Page(tuple(new), new)
     ranked, shown = earlier.rankings[recipe.stream], {item for item, _ in earlier.picks}
-    left = [item for item in ranked if item not in shown]
-    again = slate(model, asked._replace(among=still(model.state, asked.among, left), n=len(left)), recipe)
+    left = [item for item in ranked if item not in shown and item not in without]
+    among = still(model.state, asked.among, left)
+    again = slate(model, asked._replace(among=among, n=len(left), rulings=Rulings()), recipe)
     kept = {pick.item: pick for pick in again.picks}
     picks = {item: kept[item] for item in left if item in kept}
-    for pick in fresh.picks:
+    for pick in new.values():
         if len(picks) < asked.n:
             picks.setdefault(pick.item, pick)
     return _Page(tuple(dict.fromkeys((*(item for item in ranked if item in shown or item in kept), *picks))), picks)
 
 
-def _contributed(pages: Sequence[_Page], placed: Placed, names: Sequence[str], *, position: int) -> Pick:
+def _contributed(pages: Sequence[_Page], placed: Placed, names: Sequence[str]) -> Pick:
     """The pick as its team made it, or as the first variant did that has it."""
     team = placed.team
     pick = next(
@@ -222,10 +227,19 @@ def _contributed(pages: Sequence[_Page], placed: Placed, names: Sequence[str], *
     )
     return msgspec.structs.replace(
         pick,
-        position=position,
         team=None if team is None else names[team],
         propensity=pick.propensity if placed.chance is None else placed.chance,
     )
+
+
+def _around(pins: Sequence[Pick], others: Sequence[Pick], *, first: int) -> tuple[Pick, ...]:
+    """The pins in their places and the others between them; where these run out, the pins left move up."""
+    picks: list[Pick] = []
+    pins, others = list(pins), list(others)
+    for position in range(first, first + len(pins) + len(others)):
+        pinned = pins and (pins[0].position <= position or not others)
+        picks.append(msgspec.structs.replace((pins if pinned else others).pop(0), position=position))
+    return tuple(picks)
 
 
 def _decided(

@@ -14,7 +14,10 @@ def merge(rankings: Sequence[Ranking], n: int, *, coin: Coin, before: Sequence[P
     ----------
     .. [1] Joachims (2003), "Evaluating retrieval performance using clickthrough data", Text Mining.
     """
-    first = before[0].team if before else int(coin(0) >= 0.5)
+    began = (placed.team for placed in before if placed.team is not None)
+    first = next(began, None)
+    if first is None:
+        first = int(coin(0) >= 0.5)
     turns = (1, 0) if first == 1 else (0, 1)
     there = {placed.item for placed in before}
     placed: list[Placed] = []

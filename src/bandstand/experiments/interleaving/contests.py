@@ -53,8 +53,11 @@ def chances(slate: Merged, rewards: Rewards, *, treatment: int = 1) -> Chances:
     Only of methods whose coins can be counted: team draft and balanced.
     """
     method, pair = METHODS[slate.method], (0, treatment)
+    ranked = {item for ranking in slate.rankings for item in ranking}
+    drawn = [index for index, placed in enumerate(slate.placed) if placed.item in ranked]  # rules placed the others
+    rewards = [(drawn.index(index), value) for index, value in rewards if index in drawn]
     total = {-1: 0.0, 0: 0.0, 1: 0.0}
-    for placed, chance in possible(method, slate.rankings, len(slate.placed), before=slate.before):
+    for placed, chance in possible(method, slate.rankings, len(drawn), before=slate.before):
         marks = method.marks(slate.rankings, placed, pair, before=slate.before)
         total[_sign(method, marks, rewards)] += chance
     return Chances(total[-1], total[0], total[1])
