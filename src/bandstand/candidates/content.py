@@ -114,15 +114,14 @@ class Content(msgspec.Struct):
 
     def propose(self, ask: Ask) -> Proposals:
         _, liked = self._liked(ask)
-        words, place = np.unique(liked.places, return_inverse=True)
-        strengths = np.bincount(place, liked.weights, minlength=len(words)).astype(np.float32)
+        profile = np.bincount(liked.places, liked.weights, minlength=len(self.words)).astype(np.float32)
+        words = np.flatnonzero(profile)
+        strengths = profile[words]
         heard = highest(strengths, MOST_WORDS_HEARD)
         likely = self.postings.scores(words[heard], strengths[heard], len(ask.allowed))
         likely[ask.history] = 0
         rows = np.flatnonzero((likely > 0) & ask.allowed)
         rows = rows[highest(likely[rows], WEIGHED_FOR_EACH * ask.limit)]
-        profile = np.zeros(len(self.words), np.float32)
-        profile[words] = strengths
         scores = self._likeness(rows, profile)
         first = best(scores, np.ones(len(rows), np.bool_), ask.limit)
         return Proposals(rows[first], scores[first])
