@@ -31,6 +31,7 @@ _FIXED = (
     "learn_from",
     "salt",
     "alpha",
+    "analysis",
 )
 
 

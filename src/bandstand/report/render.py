@@ -10,7 +10,7 @@ from bandstand.report.result import Check, Report
 from bandstand.report.verdict import effect, p_text
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "yellow")}
-_COLOURS = {"ahead": "bold green", "behind": "bold red", "withheld": "bold red"}
+_COLOURS = {"ship": "bold green", "stop": "bold red", "broken": "bold red"}
 
 
 def render(report: Report) -> RenderableType:

@@ -13,6 +13,15 @@ class Appended(NamedTuple):
     duplicate: bool
 
 
+class Written(NamedTuple):
+    """An entry with the fact as it is written down."""
+
+    seq: int
+    at: float
+    kind: str
+    body: str | bytes
+
+
 class EventLog(Protocol):
     """Facts in order. `seq` starts at 1 and has no gaps.
 
@@ -28,6 +37,11 @@ class EventLog(Protocol):
 
     def read(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Up to `limit` entries with `seq > after`, oldest first."""
+        ...
+
+    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 10_000) -> list[Written]:
+        """Up to `limit` entries of these kinds (`events.kind`) with `seq > after`, oldest first, not decoded: for who
+        reads millions of them and needs little of each."""
         ...
 
     def find(self, key: str) -> Entry | None:
