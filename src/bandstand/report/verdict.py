@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bandstand.experiments.definition import Experiment
-from bandstand.report.result import Check, Comparison, Verdict
+from bandstand.report.result import Check, Comparison, Report, Verdict
 
 
 def verdict(
@@ -70,9 +70,35 @@ def p_text(one: Comparison) -> str:
     if one.chance_to_win is not None:
         return f"wins {one.chance_to_win:.1%}".replace("%", " %")
     shown = one.p_adjusted if one.p_adjusted is not None else one.p_value
-    if shown is None:
+    if shown is None or one.role == "guardrail":  # whose test is another one: of harm, or of the margin
         return ""
     return "< 1e-6" if shown < 1e-6 else f"{shown:.2g}"
+
+
+def role(report: Report, metric: str) -> str:
+    """What the metric is there for, and of a guardrail, how it stands."""
+    about = [one for one in report.comparisons if one.metric == metric]
+    margin = about[0].margin
+    if about[0].role != "guardrail" or not any(one.told for one in about):
+        return about[0].role
+    if any(one.harmed for one in about):
+        return "guardrail: harmed"
+    if margin is None:
+        return "guardrail: no harm shown"
+    held = all(one.safe for one in about)
+    return f"guardrail: {'' if held else 'not yet '}shown to lose less than {_percent(margin)}"
+
+
+def reasons(report: Report) -> list[str]:
+    """Why figures are missing, each reason once, with all metrics that it holds for."""
+    if report.state == "draft":
+        return []
+    about: dict[str, list[str]] = {}
+    for one in report.comparisons:
+        subject, _, why = (one.reason or "").partition(": ")
+        if why:
+            about.setdefault(why, []).append(subject)
+    return [f"{'; '.join(subjects)}: {why}" for why, subjects in about.items() if why not in report.verdict.text]
 
 
 def _too_early(experiment: Experiment, state: str, units: int) -> str | None:
