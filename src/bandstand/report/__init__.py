@@ -2,7 +2,7 @@
 
 from bandstand.report.compare import arm, differences, table
 from bandstand.report.exposure import units
-from bandstand.report.gather import Life, gather, lived
+from bandstand.report.gather import Gathered, gather
 from bandstand.report.health import checks
 from bandstand.report.interleaved import interleaved
 from bandstand.report.result import Arm, Check, Comparison, Report, Value, Verdict, Votes
@@ -20,15 +20,15 @@ def report(log: EventLog, name: str, *, history: bool = False) -> Report:
     A reward counts for the variant that made its decision, however late it comes. What cannot be computed is a
     sentence in the result, not an error. With `history` it says as well how units and figures came to be what they are.
     """
-    life = lived(log, name)
-    if life.experiment.method == "interleave":
-        return interleaved(log, life)
-    return _split(log, life, history=history)
+    gathered = gather(log, name)
+    if gathered.life.experiment.method == "interleave":
+        return interleaved(log, gathered.life)
+    return _split(gathered, history=history)
 
 
-def _split(log: EventLog, life: Life, *, history: bool) -> Report:
+def _split(gathered: Gathered, *, history: bool) -> Report:
+    life = gathered.life
     experiment = life.experiment
-    gathered = gather(log, life)
     seen = units(gathered, variants=len(experiment.variants))
     now = table(experiment, seen, at=life.at)
     arms = tuple(arm(experiment, index, seen, now) for index in range(len(experiment.variants)))

@@ -4,10 +4,9 @@ Ten million decisions take some 400 MB: a row of 34 bytes each, and one entry of
 only the fields below are decoded.
 """
 
-import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,6 +23,8 @@ Ints = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 
 NOBODY = -1
+_T = TypeVar("_T")
+
 WHOLE = -1
 """In the place of a position: the whole slate."""
 
@@ -144,57 +145,76 @@ class _Interacted(msgspec.Struct, gc=False):
     device: str | None = None
 
 
-_decided = msgspec.json.Decoder(_Decided).decode
-_exposed = msgspec.json.Decoder(_Exposed).decode
-_rewarded = msgspec.json.Decoder(_Rewarded).decode
-_interacted = msgspec.json.Decoder(_Interacted).decode
+_all_decided = msgspec.json.Decoder(list[_Decided]).decode
+_all_exposed = msgspec.json.Decoder(list[_Exposed]).decode
+_all_rewarded = msgspec.json.Decoder(list[_Rewarded]).decode
+_all_interacted = msgspec.json.Decoder(list[_Interacted]).decode
 _context = msgspec.json.Decoder(dict[str, str | bool | int | float]).decode
 
-_LIFE = ("experimentput", "experimentmoved")
-_TRAFFIC = ("decided", "exposed", "rewarded", "interacted")
+_KINDS = ("experimentput", "experimentmoved", "decided", "exposed", "rewarded", "interacted")
 
 
-def lived(log: EventLog, name: str) -> Life:
-    """The experiment as last recorded and the state of its life; UnknownError where it was never recorded."""
-    found: Life | None = None
-    known: set[str] = set()
-    for each in _all(log, _LIFE):
-        if each.kind == "experimentput":
-            put = msgspec.json.decode(each.body, type=ExperimentPut)
-            known.add(put.name)
-            if put.name == name:
-                experiment = msgspec.json.decode(put.definition, type=Experiment)
-                if found is None:
-                    found = Life(experiment)
-                found.experiment = experiment
-        elif found is not None:
-            moved = msgspec.json.decode(each.body, type=ExperimentMoved)
-            if moved.name == name:
-                found.moved(moved, each.at)
-    if found is None:
-        raise UnknownError(
-            f"experiment '{name}' is not defined; known: {', '.join(sorted(known)) or 'none'}", field="experiment"
-        )
-    last = log.read(after=log.head() - 1, limit=1)[-1]
-    found.as_of, found.at = last.seq, last.at
-    return found
+def gather(log: EventLog, name: str) -> Gathered:
+    """The experiment as last recorded, the state of its life, and what its units did up to the log's end.
+
+    UnknownError where it was never recorded. The log is read once; again where what is measured was changed on the way,
+    or begins before the experiment was recorded.
+    """
+    found = _read(log, _Reading(name))
+    if found.stale and found.life is not None:
+        found = _read(log, _Reading(name, columns=_Columns(found.life.experiment), fixed=True))
+    if found.life is None or found.columns is None:
+        known = ", ".join(sorted(found.known)) or "none"
+        raise UnknownError(f"experiment '{name}' is not defined; known: {known}", field="experiment")
+    return found.columns.gathered(found.life)
 
 
-def gather(log: EventLog, life: Life) -> Gathered:
-    """Everything that the log holds about the experiment's units, up to `life.as_of`."""
-    columns = _Columns(life.experiment)
-    take: dict[str, Callable[[Written], None]] = {
-        "decided": columns.decided,
-        "exposed": columns.exposed,
-        "rewarded": columns.rewarded,
-        "interacted": columns.interacted,
-    }
-    kinds = tuple(kind for kind in _TRAFFIC if kind != "interacted" or columns.wants_interactions)
-    for each in _all(log, kinds):
-        if each.seq > life.as_of:
-            break
-        take[each.kind](each)
-    return columns.gathered(life)
+class _Reading:
+    """One pass over the log; `stale` where columns lack what came before the definition that they follow."""
+
+    def __init__(self, name: str, *, columns: "_Columns | None" = None, fixed: bool = False) -> None:
+        self.known: set[str] = set()
+        self.life: Life | None = None
+        self.columns = columns
+        self.stale = False
+        self._name, self._fixed, self._passed = name, fixed, False
+
+    def take(self, page: Sequence[Written]) -> None:
+        for _, at, kind, body in page:
+            if kind == "experimentput":
+                self._defined(msgspec.json.decode(body, type=ExperimentPut))
+            elif kind == "experimentmoved" and self.life is not None:
+                moved = msgspec.json.decode(body, type=ExperimentMoved)
+                if moved.name == self._name:
+                    self.life.moved(moved, at)
+        if self.columns is not None:
+            self.columns.take(page)
+        self._passed = True
+
+    def _defined(self, put: ExperimentPut) -> None:
+        self.known.add(put.name)
+        if put.name != self._name:
+            return
+        experiment = msgspec.json.decode(put.definition, type=Experiment)
+        if self.life is None:
+            self.life = Life(experiment)
+        self.life.experiment = experiment
+        if self._fixed or (self.columns is not None and self.columns.experiment == experiment):
+            return
+        filled = self.columns is not None and self.columns.filled
+        self.columns = _Columns(experiment)
+        self.stale = self.stale or filled or (self._passed and self.columns.everybody)
+
+
+def _read(log: EventLog, reading: _Reading) -> _Reading:
+    head, after = log.head(), 0
+    while after < head and (page := log.scan(_KINDS, after=after)):
+        after = page[-1][0]
+        reading.take(page if after <= head else [each for each in page if each[0] <= head])
+    if reading.life is not None:
+        (last,) = log.read(after=head - 1, limit=1)
+        reading.life.as_of, reading.life.at = last.seq, last.at
+    return reading
 
 
 def terms(experiment: Experiment) -> frozenset[Term]:
@@ -204,19 +224,14 @@ def terms(experiment: Experiment) -> frozenset[Term]:
     return frozenset(term for each in (*of_metrics, *of_covariates) for term in each.terms())
 
 
-def _all(log: EventLog, kinds: tuple[str, ...]) -> Iterator[Written]:
-    after = 0
-    while page := log.scan(kinds, after=after):
-        yield from page
-        after = page[-1].seq
-
-
 class _Columns:
     """Columns that grow by a row a fact. Everybody is numbered in the order in which the log names them."""
 
     def __init__(self, experiment: Experiment) -> None:
         asked = terms(experiment)
-        self._experiment = experiment.name
+        self.experiment = experiment
+        # What is not about this experiment need not be decoded, unless it says when somebody first came.
+        self.everybody = any(metric.covariates for metric in experiment.metrics)
         self._unit = experiment.unit
         self._variants = {variant.name: index for index, variant in enumerate(experiment.variants)}
         self._rewards = {t.name: _reward_columns() for t in asked if t.aggregate in ("sum", "count")}
@@ -225,10 +240,7 @@ class _Columns:
         }
         self._numbers: dict[str, int] = {}
         self._born = array("d")
-        # What is not about this experiment need not be decoded, unless it says when somebody first came.
-        self._everybody = any(metric.covariates for metric in experiment.metrics)
-        text = json.dumps(experiment.name, ensure_ascii=False)
-        self._mark, self._mark_bytes = text, text.encode()
+        self._mark = msgspec.json.encode(experiment.name).decode()
         self._ids, self._units, self._variant = array("q"), array("i"), array("b")
         self._at, self._first, self._picks, self._shown = array("d"), array("i"), array("h"), array("b")
         self._exposed_ids, self._exposed_at, self._positions = array("q"), array("d"), array("i")
@@ -238,70 +250,87 @@ class _Columns:
         self._shared = False
 
     @property
-    def wants_interactions(self) -> bool:
-        return bool(self._interactions)
+    def filled(self) -> bool:
+        return bool(self._ids)
 
-    def decided(self, each: Written) -> None:
-        ours = (self._mark in each.body) if isinstance(each.body, str) else (self._mark_bytes in each.body)
-        if not (ours or self._everybody):
-            return
-        fact = _decided(each.body)
-        request = fact.request
-        who: str | None = getattr(request, self._unit)
-        if who is None:
-            return
-        for assignment in fact.assignments:
-            if assignment.experiment == self._experiment and not assignment.forced:
-                variant = self._variants.get(assignment.variant)
+    def take(self, page: Sequence[Written]) -> None:
+        """Facts of one kind are decoded together, as one list: a call for each would take longer than its work. Their
+        order is kept by kind, which is all that columns need."""
+        by_kind: dict[str, tuple[list[float], list[str]]] = {kind: ([], []) for kind in _KINDS}
+        mark, everybody = self._mark, self.everybody
+        for _, at, kind, body in page:
+            if kind != "decided" or everybody or mark in body:
+                ats, bodies = by_kind[kind]
+                ats.append(at)
+                bodies.append(body)
+        self._decided(*_listed(by_kind["decided"], _all_decided))
+        self._exposed(*_listed(by_kind["exposed"], _all_exposed))
+        self._rewarded(*_listed(by_kind["rewarded"], _all_rewarded))
+        if everybody or self._interactions:
+            self._interacted(*_listed(by_kind["interacted"], _all_interacted))
+
+    def _decided(self, ats: list[float], facts: list[_Decided]) -> None:
+        rows: list[tuple[_Decided, float, int, int]] = []
+        for fact, at in zip(facts, ats, strict=True):
+            who: str | None = getattr(fact.request, self._unit)
+            if who is not None:
+                variant = self._variant_of(fact)
                 if variant is not None:
-                    number = self._number(who, each.at)
-                    self._ids.append(hash(fact.decision))
-                    self._units.append(number)
-                    self._variant.append(variant)
-                    self._at.append(each.at)
-                    self._first.append(request.first_position)
-                    self._picks.append(len(fact.picks))
-                    self._shown.append(request.shown)
-                    self._shared = self._shared or len(fact.teaches) > 1
-                    if self._segments and number not in self._labels:
-                        self._labels[number] = self._label(request.context)
-                return
-        if self._everybody:
-            self._number(who, each.at)
+                    rows.append((fact, at, self._number(who, at), variant))
+                elif self.everybody:
+                    self._number(who, at)
+        self._ids.extend([hash(fact.decision) for fact, _, _, _ in rows])
+        self._units.extend([number for _, _, number, _ in rows])
+        self._variant.extend([variant for _, _, _, variant in rows])
+        self._at.extend([at for _, at, _, _ in rows])
+        self._first.extend([fact.request.first_position for fact, _, _, _ in rows])
+        self._picks.extend([len(fact.picks) for fact, _, _, _ in rows])
+        self._shown.extend([fact.request.shown for fact, _, _, _ in rows])
+        self._shared = self._shared or any(len(fact.teaches) > 1 for fact, _, _, _ in rows)
+        if self._segments:
+            for fact, _, number, _ in rows:
+                if number not in self._labels:
+                    self._labels[number] = self._label(fact.request.context)
 
-    def exposed(self, each: Written) -> None:
-        fact = _exposed(each.body)
-        decision = hash(fact.decision)
-        for position in (WHOLE,) if fact.positions is None else fact.positions:
-            self._exposed_ids.append(decision)
-            self._exposed_at.append(each.at)
-            self._positions.append(position)
+    def _variant_of(self, fact: _Decided) -> int | None:
+        for assignment in fact.assignments:
+            if assignment.experiment == self.experiment.name and not assignment.forced:
+                return self._variants.get(assignment.variant)
+        return None
 
-    def rewarded(self, each: Written) -> None:
-        fact = _rewarded(each.body)
-        columns = self._rewards.get(fact.name)
-        if columns is None:
-            return
-        decisions, units, at, positions, values = columns
-        who: str | None = getattr(fact, self._unit)
-        decisions.append(hash(fact.decision))
-        units.append(self._number(who, each.at) if who is not None and self._everybody else NOBODY)
-        at.append(each.at)
-        positions.append(WHOLE if fact.position is None else fact.position)
-        values.append(fact.value)
+    def _exposed(self, ats: list[float], facts: list[_Exposed]) -> None:
+        for fact, at in zip(facts, ats, strict=True):
+            decision = hash(fact.decision)
+            for position in (WHOLE,) if fact.positions is None else fact.positions:
+                self._exposed_ids.append(decision)
+                self._exposed_at.append(at)
+                self._positions.append(position)
 
-    def interacted(self, each: Written) -> None:
-        fact = _interacted(each.body)
-        columns = self._interactions.get(fact.name)
-        who: str | None = getattr(fact, self._unit)
-        if who is None or (columns is None and not self._everybody):
-            return
-        number = self._number(who, each.at)
-        if columns is not None:
-            units, at, values = columns
-            units.append(number)
-            at.append(each.at)
+    def _rewarded(self, ats: list[float], facts: list[_Rewarded]) -> None:
+        for fact, at in zip(facts, ats, strict=True):
+            columns = self._rewards.get(fact.name)
+            if columns is None:
+                continue
+            decisions, units, times, positions, values = columns
+            who: str | None = getattr(fact, self._unit) if self.everybody else None
+            decisions.append(hash(fact.decision))
+            units.append(NOBODY if who is None else self._number(who, at))
+            times.append(at)
+            positions.append(WHOLE if fact.position is None else fact.position)
             values.append(fact.value)
+
+    def _interacted(self, ats: list[float], facts: list[_Interacted]) -> None:
+        for fact, at in zip(facts, ats, strict=True):
+            who: str | None = getattr(fact, self._unit)
+            columns = self._interactions.get(fact.name)
+            if who is None or (columns is None and not self.everybody):
+                continue
+            number = self._number(who, at)
+            if columns is not None:
+                units, times, values = columns
+                units.append(number)
+                times.append(at)
+                values.append(fact.value)
 
     def gathered(self, life: Life) -> Gathered:
         labels = np.full((len(self._numbers), len(self._segments)), -1, np.int64)
@@ -341,6 +370,11 @@ class _Columns:
         found = _context(context)
         texts = [str(found.get(name, "unknown")) for name in self._segments]
         return tuple(codes.setdefault(text, len(codes)) for codes, text in zip(self._names, texts, strict=True))
+
+
+def _listed(written: tuple[list[float], list[str]], decode: Callable[[str], list[_T]]) -> tuple[list[float], list[_T]]:
+    ats, bodies = written
+    return ats, decode(f"[{','.join(bodies)}]") if bodies else []
 
 
 def _reward_columns() -> tuple["array[int]", "array[int]", "array[float]", "array[int]", "array[float]"]:

@@ -13,13 +13,9 @@ class Appended(NamedTuple):
     duplicate: bool
 
 
-class Written(NamedTuple):
-    """An entry with the fact as it is written down."""
-
-    seq: int
-    at: float
-    kind: str
-    body: str | bytes
+Written = tuple[int, float, str, str]
+"""An entry whose fact is as it was written down: `seq`, `at`, its kind and its text. Millions of them are read at a
+time, and a plain tuple is what a database's driver makes."""
 
 
 class EventLog(Protocol):
@@ -39,7 +35,7 @@ class EventLog(Protocol):
         """Up to `limit` entries with `seq > after`, oldest first."""
         ...
 
-    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 10_000) -> list[Written]:
+    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
         """Up to `limit` entries of these kinds (`events.kind`) with `seq > after`, oldest first, not decoded: for who
         reads millions of them and needs little of each."""
         ...

@@ -36,10 +36,10 @@ class MemoryLog:
     def read(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         return self._entries[after : after + limit]
 
-    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 10_000) -> list[Written]:
+    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
         rest = islice(self._entries, after, None)
         wanted = ((entry, kind(entry.fact)) for entry in rest)
-        found = (Written(each.seq, each.at, name, encode(each.fact)) for each, name in wanted if name in kinds)
+        found = ((each.seq, each.at, name, encode(each.fact).decode()) for each, name in wanted if name in kinds)
         return list(islice(found, limit))
 
     def find(self, key: str) -> Entry | None:

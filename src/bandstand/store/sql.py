@@ -59,7 +59,7 @@ class SqlLog:
             rows = connection.execute(_PAGE, {"after": after, "most": limit}).all()
         return [entry(*row) for row in rows]
 
-    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 10_000) -> list[Written]:
+    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
         with self._database.reading() as connection:
             mark = _mark(connection)
             # Past SQLAlchemy's rows, which take longer to make than all that a report does with them.
@@ -69,7 +69,7 @@ class SqlLog:
                     f"AND kind IN ({', '.join([mark] * len(kinds))}) ORDER BY seq LIMIT {int(limit)}",
                     (after, *kinds),
                 )
-                return list(map(Written._make, cursor.fetchall()))
+                return list(cursor.fetchall())
 
     def find(self, key: str) -> Entry | None:
         if refusal(key) is not None:
