@@ -39,12 +39,10 @@ def _ruled(
         shown = reasons or [_standing(one) for one in told]
         return Verdict("stop", f"Stop, keep '{told[0].control}': {' '.join(shown)}")
     waiting = [one for one in guards if one.margin is not None and not one.safe and not one.harmed]
-    doubts = [
-        f"Guardrail {one.metric} is not yet shown to be within {one.margin:.3g} of its control." for one in waiting
-    ]
+    doubts = [f"Guardrail {one.metric} is not yet shown to lose less than {_percent(one.margin)}." for one in waiting]
     shown = reasons + [_standing(one) for one in told if one not in decisive] + (doubts if decisive else [])
     if state != "running" or _over(experiment, units):
-        why = "the planned units have come and" if state == "running" else "it ended, and"
+        why = "the planned units have come, and" if state == "running" else "it ended, and"
         return Verdict(
             "stop", f"Stop, keep '{told[0].control}': {why} the rule for shipping is not met. {' '.join(shown)}"
         )
