@@ -50,7 +50,9 @@ def test_a_confidence_sequence_waits_for_some_units_with_a_value() -> None:
 def test_a_posterior_tells_the_chance_to_win_and_the_expected_loss() -> None:
     found = reported(experiment(analysis=Analysis("bayesian", prior_std=1e6)), FACTS)
     one = comparison(found)
-    assert one.p_value is None and one.lift is not None and one.lift_high is not None
+    assert one.p_value is None
+    assert one.lift is not None
+    assert one.lift_high is not None
     std = (one.lift_high - one.lift) / stats.norm.isf(0.025)
     assert one.chance_to_win == pytest.approx(stats.norm.cdf(one.lift / std))
     lifts = np.random.default_rng(1).normal(one.lift, std, 400_000)
@@ -61,7 +63,8 @@ def test_a_posterior_tells_the_chance_to_win_and_the_expected_loss() -> None:
 def test_where_less_is_better_the_chance_to_win_is_that_of_being_lower() -> None:
     slow = Metric("clicks", "click", better="lower")
     one = comparison(reported(experiment(slow, analysis=Analysis("bayesian")), FACTS))
-    assert one.chance_to_win is not None and one.chance_to_win < 0.01
+    assert one.chance_to_win is not None
+    assert one.chance_to_win < 0.01
 
 
 def came(first: int, variant: str, values: np.ndarray) -> list[At]:
@@ -88,7 +91,9 @@ def test_planned_looks_are_taken_from_the_log_however_often_the_report_is_read()
     n = 50 * one.look
     expected = stats.ttest_ind(TREATMENT[:n], CONTROL[:n], equal_var=False)
     assert one.p_value == pytest.approx(expected.pvalue, rel=0.2)  # the last unit's reward comes a second later
-    assert one.low is not None and one.difference is not None and one.std_error is not None
+    assert one.low is not None
+    assert one.difference is not None
+    assert one.std_error is not None
     assert one.low == pytest.approx(one.difference - bound * one.std_error)
 
 

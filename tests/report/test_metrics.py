@@ -57,7 +57,8 @@ def test_a_quantile_is_that_of_the_rewards_with_users_as_the_unit() -> None:
     found = reported(experiment(Metric("median", "click", "quantile")), FACTS)
     assert found.variants[0].metrics[0].value == pytest.approx(np.median(CONTROL[CONTROL > 0]))
     one = comparison(found, "median")
-    assert one.low is not None and one.low < np.median(TREATMENT[TREATMENT > 0]) - np.median(CONTROL[CONTROL > 0])
+    assert one.low is not None
+    assert one.low < np.median(TREATMENT[TREATMENT > 0]) - np.median(CONTROL[CONTROL > 0])
 
 
 def test_a_cap_is_one_quantile_of_all_arms_together() -> None:
@@ -146,7 +147,8 @@ def test_covariates_come_from_before_the_first_exposure_and_narrow_the_interval(
     one = comparison(reported(experiment(Metric("clicks", "click", covariates=("before",))), facts))
     # Reference: least squares on treatment and the covariate with robust errors; the same in large samples.
     fit = OLS(y, np.column_stack([np.ones(200), side, x])).fit(cov_type="HC2")
-    assert one.adjusted and not plain.adjusted
+    assert one.adjusted
+    assert not plain.adjusted
     assert one.difference == pytest.approx(fit.params[1], rel=0.02)
     assert one.std_error == pytest.approx(fit.bse[1], rel=0.02)
     assert one.std_error < 0.6 * plain.std_error
