@@ -21,6 +21,8 @@ class Analysis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the interval has come to lie below it, the experiment stops. Bayesian: `prior_std` is the spread of lifts that is
     expected before, and a variant ships when it is better with probability 1 − α/2 and the expected loss is at most
     `accepted_loss` of the control's value. `segments` are context fields by which the decision metrics are broken down.
+    With `trigger` "changed" each decision is ranked for every variant, and a unit takes part from the first one on at
+    which the variants' slates differ: where they seldom do, far fewer units are needed.
     """
 
     method: Inference = "always-valid"
@@ -31,6 +33,7 @@ class Analysis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prior_std: float = 0.3  # GrowthBook's default proper prior
     accepted_loss: float = 0.0025  # ours: a quarter of one per cent
     segments: tuple[str, ...] = ()
+    trigger: Literal["exposed", "changed"] = "exposed"
 
 
 def faults(analysis: Analysis) -> Iterator[Fault]:

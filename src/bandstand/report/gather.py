@@ -120,6 +120,7 @@ class _Decided(msgspec.Struct, gc=False):
     picks: list[_Nothing]
     assignments: list[_Assignment] = []
     teaches: list[str] = []
+    rankings: dict[str, list[str]] = {}
 
 
 class _Exposed(msgspec.Struct, gc=False):
@@ -248,6 +249,7 @@ class _Columns:
         self._labels: dict[int, tuple[int, ...]] = {}
         self._names: tuple[dict[str, int], ...] = tuple({} for _ in self._segments)
         self._shared = False
+        self._triggered: set[int] | None = set() if experiment.analysis.trigger == "changed" else None
 
     @property
     def filled(self) -> bool:
@@ -275,7 +277,7 @@ class _Columns:
             who: str | None = getattr(fact.request, self._unit)
             if who is not None:
                 variant = self._variant_of(fact)
-                if variant is not None:
+                if variant is not None and self._takes_part(fact, who, at):
                     rows.append((fact, at, self._number(who, at), variant))
                 elif self.everybody:
                     self._number(who, at)
@@ -291,6 +293,16 @@ class _Columns:
             for fact, _, number, _ in rows:
                 if number not in self._labels:
                     self._labels[number] = self._label(fact.request.context)
+
+    def _takes_part(self, fact: _Decided, who: str, at: float) -> bool:
+        """In a triggered analysis: from the first decision on at which the variants' slates differ."""
+        if self._triggered is None:
+            return True
+        number = self._number(who, at)
+        first, *others = fact.rankings.values() or ((),)
+        if any(other != first for other in others):
+            self._triggered.add(number)
+        return number in self._triggered
 
     def _variant_of(self, fact: _Decided) -> int | None:
         for assignment in fact.assignments:
