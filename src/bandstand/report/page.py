@@ -120,7 +120,7 @@ def _metrics(report: Report) -> str:
 
 
 def _last_column(report: Report) -> str:
-    return "chance to win" if report.analysis.method == "bayesian" and report.method == "ab" else "p"
+    return "wins" if report.analysis.method == "bayesian" and report.method == "ab" else "p"
 
 
 def _figures(one: Comparison | None) -> tuple[str, str]:

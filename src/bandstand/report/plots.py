@@ -36,7 +36,7 @@ def intervals(report: Report, metric: str) -> str | None:
     points = [point for point in report.timeline if point.metric == metric]
     if not points:
         return None
-    relative = all(point.relative for point in points)
+    relative = points[-1].relative  # early on a control may not be told from zero, and then there is no lift
     scale = 100.0 if relative else 1.0
 
     def draw(axes: "Axes") -> None:
@@ -49,7 +49,8 @@ def intervals(report: Report, metric: str) -> str | None:
                 axes.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)  # type: ignore[arg-type]
                 values = [scale * point.value for point in own]
                 axes.plot(times, values, color=colour, linewidth=1.8, label=arm.variant)  # type: ignore[arg-type]
-        _within(axes, [scale * point.low for point in points], [scale * point.high for point in points])
+        same = [point for point in points if point.relative == relative]
+        _within(axes, [scale * point.low for point in same], [scale * point.high for point in same])
         axes.set_ylabel("lift, %" if relative else "difference")
         _dated(axes)
         _legend(axes, len(report.variants) - 1)
