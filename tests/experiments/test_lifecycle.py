@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bandstand.errors import ConflictError
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.experiments.lifecycle import MOVES, check_change, moved
 
@@ -19,6 +20,7 @@ BREAKING: list[dict[str, Any]] = [
     {"traffic_from": 0.25},
     {"method": "interleave"},
     {"learn_from": "all"},
+    {"analysis": Analysis("fixed")},
     {"salt": "new"},
     {"alpha": 0.2},
     {"traffic": 0.25},
