@@ -1,7 +1,7 @@
 """One pass over the log that keeps of an experiment what a report needs, as columns of numbers.
 
-Ten million decisions take some 400 MB: a row of 34 bytes each, and one entry of a dictionary for each unit. Of a fact
-only the fields below are decoded.
+A decision takes a row of 34 bytes, and each unit one entry of a dictionary. Of a fact only the fields below are
+decoded.
 """
 
 from array import array
