@@ -344,9 +344,9 @@ A, B = tuple("abcde"), tuple("badce")
 
 def drafted(decision: str, user: str, a: Sequence[str] = A, b: Sequence[str] = B, **request: Any) -> Decided:
     """A slate interleaved from the control's ranking `a` and the treatment's `b`."""
-    slate = team_draft(a, b, 5, coin=lambda round_: uniform(decision, round_))
+    slate = team_draft.merge([a, b], 5, coin=lambda round_: uniform(decision, round_))
     names = ("control", "treatment")
-    picks = tuple(Pick(item, at, 1.0, 0.0, team=names[team]) for at, (item, team) in enumerate(slate))
+    picks = tuple(Pick(one.item, at, 1.0, 0.0, team=names[one.team or 0]) for at, one in enumerate(slate))
     return replace(
         decided(decision, "interleaved", user, **request),
         picks=picks,

@@ -78,7 +78,11 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> dict[str, st
     starting. What is wrong with rules comes back, by file.
     """
     facts = definitions(
-        engine.model.state, surfaces=settings.surfaces, strategies=settings.strategies, signals=settings.signals
+        engine.model.state,
+        surfaces=settings.surfaces,
+        strategies=settings.strategies,
+        signals=settings.signals,
+        holdout=settings.holdout,
     )
     _committed(engine, facts, at)
     for file in experiment_files(Path(settings.experiments)):

@@ -93,6 +93,17 @@ def understand(state: State, request: Request, decision: str) -> Asked:
     )
 
 
+def still(state: State, among: Given | Mask, items: Sequence[str]) -> Given:
+    """Those of the items that may be shown."""
+    if isinstance(among, Given):
+        there = [at for at, item in enumerate(among.items) if item in items]
+        inline = [own for own in among.inline if own.item in items]
+        return Given([among.items[at] for at in there], among.rows[there], inline, {})
+    rows = {item: state.catalogue.rows[item] for item in items if item in state.catalogue.rows}
+    allowed = {item: row for item, row in rows.items() if among[row]}
+    return Given(list(allowed), np.array(list(allowed.values()), np.int64), [], {})
+
+
 def _ruled_out(state: State, request: Request, profile: UserPut | None) -> dict[str, str]:
     """Items that this request or this user refuses, and why."""
     why = dict.fromkeys(request.exclude, "excluded by the request")

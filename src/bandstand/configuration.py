@@ -3,20 +3,32 @@
 import math
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from bandstand.candidates.registry import names
-from bandstand.errors import BandstandError, InputError
-from bandstand.events import AnyFact, ExperimentMoved, ExperimentPut, RulePut, SignalsPut, StrategyPut, SurfacePut
+from bandstand.errors import BandstandError, ConflictError, InputError
+from bandstand.events import (
+    AnyFact,
+    ExperimentMoved,
+    ExperimentPut,
+    HoldoutPut,
+    RulePut,
+    SignalsPut,
+    StrategyPut,
+    SurfacePut,
+)
 from bandstand.experiments.definition import Experiment, check, parse
 from bandstand.experiments.lifecycle import check_change, moved
+from bandstand.expressions import parse as expression
 from bandstand.policy.baseline import Popular, Random
 from bandstand.rules import AnyRule, converted
 from bandstand.state import State
-from bandstand.strategy import Strategy, Surface
+from bandstand.strategy import Strategy, Surface, varied
 
 T = TypeVar("T")
 
@@ -35,12 +47,16 @@ def definitions(
     surfaces: Mapping[str, Any] | None = None,
     strategies: Mapping[str, Any] | None = None,
     signals: Mapping[str, float] | None = None,
+    holdout: float | None = None,
 ) -> list[AnyFact]:
-    """The facts that bring `state` to the settings' surfaces, strategies and signals, and to the defaults where it has
-    none.
+    """The facts that bring `state` to the settings' surfaces, strategies, signals and holdout, and to the defaults
+    where it has none.
 
     InputError for a field that is unknown, a generator or a strategy that is not defined, a signal below 0.
+    ConflictError for a strategy that a running experiment compares, or a holdout that would take units out of one.
     """
+    if holdout is not None:
+        _check_holdout(state, holdout)
     for name, worth in (signals or {}).items():
         if not 0 <= worth < math.inf:
             raise InputError(f"signal {name!r}: {worth}, must be finite and at least 0", field="signals")
@@ -51,6 +67,7 @@ def definitions(
     known = state.strategies.keys() | wanted_strategies.keys()
     for name, strategy in wanted_strategies.items():
         _check_generators(name, strategy)
+        _check_compared(state, name, strategy)
     for name, surface in wanted_surfaces.items():
         if surface.strategy not in known:
             raise InputError(
@@ -58,6 +75,7 @@ def definitions(
                 field="strategy",
             )
     return [
+        *([HoldoutPut(holdout)] if holdout is not None and holdout != state.holdout else []),
         *([SignalsPut(dict(signals))] if signals is not None and signals != state.signals else []),
         *(StrategyPut(name, raw(one)) for name, one in wanted_strategies.items() if state.strategies.get(name) != one),
         *(SurfacePut(name, raw(one)) for name, one in wanted_surfaces.items() if state.surfaces.get(name) != one),
@@ -72,11 +90,29 @@ def experiment_files(folder: Path) -> list[Path]:
 def experiment_in(file: Path) -> Experiment:
     """The experiment that a TOML file defines; InputError names the file where it cannot be read."""
     try:
-        return parse(tomllib.loads(file.read_text("utf-8")))
+        return described(tomllib.loads(file.read_text("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: it is not a TOML file ({error})") from error
     except BandstandError as error:
         raise InputError(f"{file}: {error}", field=error.field) from error
+
+
+def described(builtins: object) -> Experiment:
+    """The experiment that a decoded TOML file or JSON body describes, where `starts` may be a time as people write it.
+
+    InputError where its shape is wrong.
+    """
+    if isinstance(builtins, dict) and isinstance(builtins.get("starts"), str | datetime):
+        try:
+            starts = msgspec.convert(builtins["starts"], Annotated[datetime, msgspec.Meta(tz=True)])
+        except msgspec.ValidationError:
+            raise InputError(
+                f"experiment {builtins.get('name')!r}: starts: {str(builtins['starts'])!r:.60} must be a time with its "
+                "offset, as 2026-12-01T08:00:00Z",
+                field="starts",
+            ) from None
+        builtins = builtins | {"starts": starts.timestamp()}
+    return parse(builtins)
 
 
 def rules_in(folder: Path) -> dict[Path, AnyRule | InputError]:
@@ -130,8 +166,15 @@ def check_experiment(state: State, experiment: Experiment) -> None:
         strategies=state.strategies,
         running=running(state) if runs else (),
     )
+    _check_parameters(state, experiment)
+    _check_rewards(state, experiment)
+    _check_salt(state, experiment)
+    if experiment.audience:
+        _check_audience(experiment)
     if known is not None:
         check_change(known.definition, experiment, state=known.stage)
+    if known is None or known.stage == "draft":
+        _check_begins(state, experiment)
 
 
 def started(state: State, name: str) -> ExperimentMoved:
@@ -139,6 +182,8 @@ def started(state: State, name: str) -> ExperimentMoved:
     trial = state.trials[name]
     stage = moved(trial.stage, "running")
     check(trial.definition, surfaces=state.surfaces, strategies=state.strategies, running=running(state))
+    _check_salt(state, trial.definition)
+    _check_begins(state, trial.definition)
     return ExperimentMoved(name, stage)
 
 
@@ -158,6 +203,100 @@ def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, 
         except msgspec.ValidationError as error:
             raise InputError(f"{what} {name!r}: {error}") from error
     return converted
+
+
+def _check_parameters(state: State, experiment: Experiment) -> None:
+    for index, one in enumerate(experiment.variants):
+        where, field = f"experiment '{experiment.name}': variant '{one.name}'", f"variants[{index}].parameters"
+        try:
+            _check_generators(one.strategy, varied(state.strategies[one.strategy], one.parameters))
+        except msgspec.ValidationError as error:
+            raise InputError(f"{where}: parameters of strategy '{one.strategy}': {error}", field=field) from None
+        except InputError as error:
+            raise InputError(f"{where}: {error}", field=field) from None
+
+
+def _check_rewards(state: State, experiment: Experiment) -> None:
+    """Whether some surface knows what the metrics measure; where one names no rewards, it takes any."""
+    tables = [state.surfaces[name].rewards for name in experiment.on]
+    known = sorted({*state.signals, *chain(*tables)})
+    if not all(tables):
+        return
+    for index, metric in enumerate(experiment.metrics):
+        if metric.reward and metric.reward not in known:
+            raise InputError(
+                f"experiment '{experiment.name}': metric '{metric.name}': reward '{metric.reward}' is not defined; "
+                f"known: {', '.join(known)}; name it in the rewards of surface '{experiment.on[0]}', with 0 where it "
+                "should teach nothing",
+                field=f"metrics[{index}].reward",
+            )
+
+
+def _check_audience(experiment: Experiment) -> None:
+    try:
+        asks_items = expression(experiment.audience).asks("item")
+    except InputError as error:
+        raise InputError(f"experiment '{experiment.name}': audience: {error}", field="audience") from None
+    if asks_items:
+        raise InputError(
+            f"experiment '{experiment.name}': audience {experiment.audience!r} asks about items, must ask about "
+            "context and user only",
+            field="audience",
+        )
+
+
+def _check_salt(state: State, experiment: Experiment) -> None:
+    """Units that one salt split twice would bring into the second experiment what the first did to them."""
+    salt = experiment.salt or experiment.name
+    for other in state.trials.values():
+        definition = other.definition
+        if (
+            definition.name != experiment.name
+            and other.stage != "draft"
+            and salt == (definition.salt or definition.name)
+        ):
+            raise InputError(
+                f"experiment '{experiment.name}': salt '{salt}' split the units of '{definition.name}' already, and "
+                "would split them alike; leave it out",
+                field="salt",
+            )
+
+
+def _check_begins(state: State, experiment: Experiment) -> None:
+    """InputError where it would have begun already: who came since then took no part."""
+    if experiment.starts is not None and experiment.starts < state.clock:
+        late = timedelta(seconds=round(state.clock - experiment.starts))
+        raise InputError(
+            f"experiment '{experiment.name}': starts {_moment(experiment.starts)}, which was {late} before now; name a "
+            "later time, or leave it out to start at once",
+            field="starts",
+        )
+
+
+def _check_compared(state: State, name: str, strategy: Strategy) -> None:
+    for experiment in running(state):
+        if name in {one.strategy for one in experiment.variants} and state.strategies[name] != strategy:
+            raise ConflictError(
+                f"strategy {name!r}: it cannot change while experiment {experiment.name!r} compares it; stop that "
+                "first, or give the new one another name",
+                field="strategies",
+            )
+
+
+def _check_holdout(state: State, share: float) -> None:
+    if not 0 <= share < 1:
+        raise InputError(f"holdout: {share:g}, must be at least 0 and below 1, as 0.05", field="holdout")
+    begun = [one.name for one in running(state)]
+    if begun and share > state.holdout:
+        raise ConflictError(
+            f"holdout: {state.holdout:g} to {share:g} would take units out of experiments that are running, "
+            f"{', '.join(begun)}; stop them first, or leave it at {state.holdout:g} until they end",
+            field="holdout",
+        )
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _check_generators(name: str, strategy: Strategy) -> None:

@@ -8,7 +8,19 @@ from types import MappingProxyType
 import msgspec
 
 from bandstand.errors import InputError, UnknownError
-from bandstand.events import AnyFact, Decided, Draft, Entry, Exposed, Interacted, Request, Rewarded, Scalar, UserErased
+from bandstand.events import (
+    AnyFact,
+    Decided,
+    Draft,
+    Drafted,
+    Entry,
+    Exposed,
+    Interacted,
+    Request,
+    Rewarded,
+    Scalar,
+    UserErased,
+)
 from bandstand.features import segments
 from bandstand.model import Model
 from bandstand.rank import decide
@@ -107,6 +119,7 @@ class Engine:
             exclude=exclude,
             first_position=last.first_position + len(decided.picks),
             continues=decision,
+            drafted=_drafted(decided),
         )
 
     def commit(self, facts: Iterable[AnyFact], *, at: float) -> list[Appended]:
@@ -151,6 +164,16 @@ class Engine:
 def same_request(fact: Decided, request: Request) -> bool:
     """Whether a retried request is the one that was answered, but for its time, which defaults to now."""
     return msgspec.structs.replace(fact.request, time=request.time) == request
+
+
+def _drafted(decided: Decided) -> Drafted | None:
+    """The interleaving that the decision's next page goes on with, if it was one."""
+    if not decided.rankings:
+        return None
+    earlier = decided.request.drafted
+    picks = tuple((pick.item, pick.team) for pick in decided.picks)
+    (assignment,) = decided.assignments
+    return Drafted(assignment.experiment, decided.rankings, (*earlier.picks, *picks) if earlier else picks)
 
 
 def _shown(decided: Decided, item: str | None, position: int | None) -> tuple[str | None, int | None]:

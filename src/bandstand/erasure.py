@@ -18,8 +18,8 @@ def erase(log: EventLog, user: str, *, pseudonym: str) -> UserErased:
     known = {user}
 
     def redacted(fact: AnyFact) -> AnyFact:
-        session = fact.request.session if isinstance(fact, Decided) else getattr(fact, "session", None)
-        known.update([session] if session is not None else [])
+        about = fact.request if isinstance(fact, Decided) else fact
+        known.update(filter(None, (getattr(about, "session", None), getattr(about, "device", None))))
         return _redacted(fact, pseudonym)
 
     log.rewrite(user, redacted)
@@ -29,7 +29,7 @@ def erase(log: EventLog, user: str, *, pseudonym: str) -> UserErased:
 def _redacted(fact: AnyFact, pseudonym: str) -> AnyFact:
     match fact:
         case Decided():
-            request = replace(fact.request, user=pseudonym, session=None, context={}, utc_offset_s=0)
+            request = replace(fact.request, user=pseudonym, session=None, device=None, context={}, utc_offset_s=0)
             return replace(fact, request=request, user=unnamed(fact.user), context=unnamed(fact.context))
         case Rewarded() | Interacted():
             among = tuple(map(hidden, fact.segments))

@@ -83,7 +83,7 @@ def evaluate(
     At each decision the strategy is asked how likely it would have shown what was shown, from what the deciding server
     knew then and from the weights that it had at that moment; `weights` names others than its own. Each reward in the
     log counts, late ones too, at its worth by the surface's latest definition. Left out are interleaved slates, whose
-    propensities are neither side's, empty ones, and those that nobody was shown.
+    propensities are neither side's (but for those that are exact), empty ones, and those that nobody was shown.
 
     UnknownError for a strategy, surface or weights that the log does not know; InputError where decisions or rewards
     are too few for an interval.
@@ -202,7 +202,7 @@ class _Past:
         return Earned(np.array(picks), came.get(None, 0.0))
 
     def _decided(self, seq: int, fact: Decided) -> None:
-        if fact.rankings:
+        if fact.rankings and not (fact.interleaved and fact.interleaved.exact):
             self.left_out["interleaved"] += 1
         elif not fact.picks:
             self.left_out["empty"] += 1

@@ -23,11 +23,21 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     where: str | None = None
 
 
+class Drafted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """An interleaving as far as its earlier pages went: each variant's ranking, and by item who contributed it."""
+
+    experiment: str
+    rankings: dict[str, tuple[str, ...]]
+    picks: tuple[tuple[str, str | None], ...]
+
+
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an app asked: a slate for this user on this surface, here and now.
 
     `time` is seconds since the epoch and `utc_offset_s` the user's distance from UTC; `first_position` is where the
-    slate starts on the page, and `continues` the decision whose next page it is.
+    slate starts on the page, `continues` the decision whose next page it is, and `drafted` the interleaving that goes
+    on there. `device` is the id of the app's installation or browser, and `force` the variant to show of an experiment,
+    to test it.
     """
 
     surface: str
@@ -43,6 +53,9 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     shown: bool = True
     first_position: int = 0
     continues: str | None = None
+    device: str | None = None
+    force: dict[str, str] = {}
+    drafted: Drafted | None = None
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -75,10 +88,26 @@ class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     sponsored: str | None = None
 
 
-class Assignment(msgspec.Struct, frozen=True, gc=False):
+class Assignment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """`phase` counts how often the experiment's weights had changed; `forced` where the caller named the variant, to
+    test it: such a decision teaches nothing and is no part of the experiment's figures."""
+
     experiment: str
     variant: str
     layer: str
+    phase: int = 0
+    forced: bool = False
+
+
+class Interleaved(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """How rankings became one slate, where not by team draft.
+
+    `exact` where each pick's propensity is its own given those above, over all chance there was: where neither ranking
+    had any, and every order of their items could have come.
+    """
+
+    method: str
+    exact: bool = False
 
 
 class Fact(
@@ -98,7 +127,8 @@ class Decided(Fact, frozen=True):
     `as_of` is the log position up to which the server had read, `weights_as_of` that of the weights which scored and
     `fits_as_of` that of what the fitted generators were made from; together they make the decision again. `user` and
     `context` hold the features as they were used. `teaches` names the weights that may learn from it. `imported` where
-    another system decided.
+    another system decided. Of an interleaving `rankings` holds each variant's, earlier pages included, and
+    `interleaved` how they were merged: by team draft where it is missing.
     """
 
     decision: str
@@ -118,6 +148,7 @@ class Decided(Fact, frozen=True):
     fallback: bool = False
     empty: str | None = None
     imported: bool = False
+    interleaved: Interleaved | None = None
 
 
 class Exposed(Fact, frozen=True):
@@ -206,6 +237,12 @@ class SignalsPut(Fact, frozen=True):
     worths: dict[str, float]
 
 
+class HoldoutPut(Fact, frozen=True):
+    """The share of people who take part in no experiment, in place of what was said before."""
+
+    share: float
+
+
 class RulePut(Fact, frozen=True):
     name: str
     definition: msgspec.Raw
@@ -224,7 +261,7 @@ class ExperimentMoved(Fact, frozen=True):
     """An experiment went from one state of its life to the next; `winner` names the variant that was shipped."""
 
     name: str
-    to: Literal["draft", "running", "stopped", "shipped"]
+    to: Literal["draft", "running", "stopped", "shipped", "archived"]
     winner: str | None = None
 
 
@@ -240,6 +277,7 @@ AnyFact = (
     | SurfacePut
     | StrategyPut
     | SignalsPut
+    | HoldoutPut
     | RulePut
     | RuleRemoved
     | ExperimentPut

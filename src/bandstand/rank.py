@@ -1,25 +1,29 @@
 """A request becomes a decision: a pure function of the model, the request and the decision's id."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.ask import Asked, Given, understand
+from bandstand.ask import Asked, Given, still, understand
 from bandstand.chance import uniform, uniforms
 from bandstand.errors import UnknownError
-from bandstand.events import Assignment, Decided, Pick, Request
-from bandstand.experiments.assignment import assign, unit
+from bandstand.events import Assignment, Decided, Drafted, Interleaved, Pick, Request
 from bandstand.experiments.definition import Experiment, Variant
-from bandstand.experiments.interleaving import team_draft
+from bandstand.experiments.interleaving import Placed
+from bandstand.experiments.interleaving.registry import mixed
+from bandstand.experiments.part import Part, part
+from bandstand.expressions import parse
 from bandstand.features import hashed
+from bandstand.matching import holds
 from bandstand.model import Model
 from bandstand.offer import Offer, offer, offered, picked
 from bandstand.placing import Placing, placing
 from bandstand.policy import Scores
 from bandstand.policy.linear import Shared, untaught
+from bandstand.ruling import Rulings, facts_of
 from bandstand.shaping import shaped
 from bandstand.slate import draw, propensities
 from bandstand.state import State
@@ -52,13 +56,14 @@ def decide(model: Model, request: Request, *, decision: str) -> Decided:
     """
     state = model.state
     asked = understand(state, request, decision)
-    trial, variant = _assigned(state, request)
-    if trial is None or variant is None:
+    mine = _part(state, asked)
+    if mine is None:
         recipe = outside(state, asked.surface.strategy)
         return _decided(model, asked, recipe, slate(model, asked, recipe), teaches=[recipe])
-    if trial.method == "interleave":
-        return _interleaved(model, asked, trial)
-    recipe = inside(state, trial, variant)
+    if mine.mixed:
+        return _interleaved(model, asked, mine.experiment)
+    trial, variant = mine.experiment, mine.variant
+    recipe = (inside if trial.method == "ab" else beside)(state, trial, variant)
     students = trial.variants if trial.learn_from == "all" else [variant]
     answer = slate(model, asked, recipe)
     return _decided(
@@ -66,8 +71,8 @@ def decide(model: Model, request: Request, *, decision: str) -> Decided:
         asked,
         recipe,
         answer,
-        teaches=[inside(state, trial, student) for student in students],
-        assignments=(Assignment(trial.name, variant.name, trial.layer),),
+        teaches=[] if mine.forced else [inside(state, trial, student) for student in students],
+        assignments=(mine.assignment,),
         rankings=_counterfactual(model, asked, trial, variant) if trial.analysis.trigger == "changed" else None,
     )
 
@@ -79,8 +84,13 @@ def outside(state: State, strategy: str) -> Recipe:
 
 def inside(state: State, trial: Experiment, variant: Variant) -> Recipe:
     """A variant's strategy, with weights of the variant's own."""
-    strategy = _defined(state, variant.strategy)
-    return Recipe(variant.strategy, strategy, f"{trial.name}/{variant.name}", variant.name)
+    return beside(state, trial, variant)._replace(weights=f"{trial.name}/{variant.name}")
+
+
+def beside(state: State, trial: Experiment, variant: Variant) -> Recipe:
+    """A variant's strategy, with the weights that the strategy has outside the experiment."""
+    strategy = state.varied(variant) or _defined(state, variant.strategy)
+    return Recipe(variant.strategy, strategy, state.weights_name(variant.strategy), variant.name)
 
 
 def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
@@ -154,28 +164,94 @@ def _counterfactual(model: Model, asked: Asked, trial: Experiment, shown: Varian
 
 
 def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
-    """Both strategies' slates, merged by team draft.
+    """All variants' slates as one.
 
-    Nobody learns from it: the propensity of a merged slate under either policy is not the one that the pick records. So
-    both serve from the weights that they have outside the experiment.
+    Nobody learns from it but where its propensities are exact: else those of a merged slate are under no policy the
+    ones that the picks record. So all serve from the weights that they have outside the experiment.
     """
-    recipes = [outside(model.state, one.strategy)._replace(stream=one.name) for one in trial.variants]
+    names = [one.name for one in trial.variants]
+    recipes = [beside(model.state, trial, one) for one in trial.variants]
+    earlier = asked.request.drafted
+    if earlier is not None and earlier.experiment != trial.name:
+        earlier = None
     slates = [slate(model, asked, recipe) for recipe in recipes]
-    rankings = {r.stream: tuple(p.item for p in s.picks) for r, s in zip(recipes, slates, strict=True)}
-    by_item = [{pick.item: pick for pick in one.picks} for one in slates]
-    first, second = rankings.values()
-    drafted = team_draft(
-        first, second, asked.n, coin=lambda round_: uniform("team draft", trial.name, asked.decision, round_)
+    # What rules place is nobody's: it stands where the control has it, and the rankings are merged around it.
+    by_rule = {pick.item for one in slates for pick in one.picks if pick.rule is not None}
+    pins = [pick for pick in slates[0].picks if pick.rule is not None]
+    pages = [_paged(model, asked, recipe, one, earlier, by_rule) for recipe, one in zip(recipes, slates, strict=True)]
+    rankings = {name: page.ranking for name, page in zip(names, pages, strict=True)}
+    merged = mixed(
+        trial.interleave,
+        list(rankings.values()),
+        asked.n - len(pins),
+        coin=lambda toss: uniform("team draft", trial.name, asked.decision, toss),
+        before=[Placed(item, None if team is None else names.index(team)) for item, team in earlier.picks]
+        if earlier
+        else (),
     )
-    picks = tuple(
-        msgspec.structs.replace(
-            by_item[team][item], position=asked.request.first_position + at, team=recipes[team].stream
-        )
-        for at, (item, team) in enumerate(drafted)
+    contributed = [_contributed(pages, placed, names) for placed in merged.placed]
+    picks = _around(pins, contributed, first=asked.request.first_position)
+    certain = all(pick.propensity == 1.0 for one in slates for pick in one.picks)
+    exact = merged.method == "probabilistic" and certain and earlier is None
+    return _decided(
+        model,
+        asked,
+        recipes[0],
+        Slate(picks, all(one.fallback for one in slates), slates[0].empty if not picks else None),
+        teaches=list({recipe.weights: recipe for recipe in recipes}.values()) if exact else (),
+        assignments=(Assignment(trial.name, "interleaved", trial.layer),),
+        rankings=rankings,
+        interleaved=None if merged.method == "team_draft" else Interleaved(merged.method, exact),
     )
-    assignment = Assignment(trial.name, "interleaved", trial.layer)
-    merged = Slate(picks, all(one.fallback for one in slates), slates[0].empty if not picks else None)
-    return _decided(model, asked, recipes[0], merged, assignments=(assignment,), rankings=rankings)
+
+
+class _Page(NamedTuple):
+    """What a variant would show from the first page on, and the picks of it that may come next."""
+
+    ranking: tuple[str, ...]
+    picks: dict[str, Pick]
+
+
+def _paged(
+    model: Model, asked: Asked, recipe: Recipe, fresh: Slate, earlier: Drafted | None, without: Collection[str]
+) -> _Page:
+    """A variant's ranking: what earlier pages left of it comes before what it would show now."""
+    new = {pick.item: pick for pick in fresh.picks if pick.item not in without}
+    if earlier is None:
+        return _Page(tuple(new), new)
+    ranked, shown = earlier.rankings[recipe.stream], {item for item, _ in earlier.picks}
+    left = [item for item in ranked if item not in shown and item not in without]
+    among = still(model.state, asked.among, left)
+    again = slate(model, asked._replace(among=among, n=len(left), rulings=Rulings()), recipe)
+    kept = {pick.item: pick for pick in again.picks}
+    picks = {item: kept[item] for item in left if item in kept}
+    for pick in new.values():
+        if len(picks) < asked.n:
+            picks.setdefault(pick.item, pick)
+    return _Page(tuple(dict.fromkeys((*(item for item in ranked if item in shown or item in kept), *picks))), picks)
+
+
+def _contributed(pages: Sequence[_Page], placed: Placed, names: Sequence[str]) -> Pick:
+    """The pick as its team made it, or as the first variant did that has it."""
+    team = placed.team
+    pick = next(
+        one.picks[placed.item] for one in (pages if team is None else [pages[team]]) if placed.item in one.picks
+    )
+    return msgspec.structs.replace(
+        pick,
+        team=None if team is None else names[team],
+        propensity=pick.propensity if placed.chance is None else placed.chance,
+    )
+
+
+def _around(pins: Sequence[Pick], others: Sequence[Pick], *, first: int) -> tuple[Pick, ...]:
+    """The pins in their places and the others between them; where these run out, the pins left move up."""
+    picks: list[Pick] = []
+    pins, others = list(pins), list(others)
+    for position in range(first, first + len(pins) + len(others)):
+        pinned = pins and (pins[0].position <= position or not others)
+        picks.append(msgspec.structs.replace((pins if pinned else others).pop(0), position=position))
+    return tuple(picks)
 
 
 def _decided(
@@ -187,6 +263,7 @@ def _decided(
     teaches: Sequence[Recipe] = (),
     assignments: tuple[Assignment, ...] = (),
     rankings: dict[str, tuple[str, ...]] | None = None,
+    interleaved: Interleaved | None = None,
 ) -> Decided:
     return Decided(
         decision=asked.decision,
@@ -205,18 +282,18 @@ def _decided(
         skipped=asked.among.skipped if isinstance(asked.among, Given) else {},
         fallback=answer.fallback,
         empty=answer.empty,
+        interleaved=interleaved,
     )
 
 
-def _assigned(state: State, request: Request) -> tuple[Experiment, Variant] | tuple[None, None]:
-    """The running experiment on this surface in which this user or session takes part, and its side of it."""
-    for trial in state.trials.values():
-        if trial.stage == "running" and trial.definition.surface == request.surface:
-            who = unit(trial.definition, request)
-            variant = assign(trial.definition, who) if who else None
-            if variant is not None:
-                return trial.definition, variant
-    return None, None
+def _part(state: State, asked: Asked) -> Part | None:
+    def fits(audience: str) -> bool:
+        user = asked.who[0]
+        profile = None if user is None else state.people.get(user)
+        facts = facts_of(asked.request, profile, user=user, newcomer=not len(asked.history.rows))
+        return holds(parse(audience), facts)
+
+    return part(state.trials, asked.request, holdout=state.holdout, fits=fits)
 
 
 def _defined(state: State, name: str) -> Strategy:

@@ -30,7 +30,7 @@ SLACK: Final = 1e-6  # what generators say of a candidate is kept in single prec
 # The first field that differs is reported, so that those come first which explain the others.
 _FIELDS: Final = (
     *("strategy", "assignments", "scored_by", "teaches", "user", "context", "skipped", "fallback", "empty"),
-    *("rankings", "picks"),
+    *("rankings", "interleaved", "picks"),
 )
 # Not the score: Vowpal Wabbit learns with the processor's approximate square root, so its last digits are not the same
 # on every machine. Where a score matters, the propensity shows it.

@@ -20,8 +20,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where to listen, where to keep the log, and what to serve.
 
     `database` is sqlite:///path or postgresql://…; `snapshots` defaults to a place beside it. `experiments` is the
-    folder of experiment files, `rules` that of rule files. `strategies`, `surfaces` and `signals` are recorded in
-    the log when the server starts.
+    folder of experiment files, `rules` that of rule files. `strategies`, `surfaces`, `signals` and `holdout` are
+    recorded in the log when the server starts.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strategies: dict[str, Any] = {}
     surfaces: dict[str, Any] = {}
     signals: dict[str, float] | None = None
+    holdout: float | None = None
 
 
 def read(

@@ -25,6 +25,7 @@ from bandstand.events import (
     ExperimentMoved,
     ExperimentPut,
     Exposed,
+    HoldoutPut,
     Interacted,
     ItemPut,
     ItemRemoved,
@@ -37,13 +38,13 @@ from bandstand.events import (
     UserErased,
     UserPut,
 )
-from bandstand.experiments.definition import Experiment
-from bandstand.experiments.lifecycle import Stage
+from bandstand.experiments.definition import Experiment, Variant
+from bandstand.experiments.trial import Trial, remember
 from bandstand.features import hidden, named
 from bandstand.packing import pack, unpack
 from bandstand.rules import AnyRule
 from bandstand.shown import NOT_SHOWN, Showings, Shown
-from bandstand.strategy import Strategy, Surface
+from bandstand.strategy import Strategy, Surface, varied
 
 LONGEST_HISTORY = 50
 # Each touch counts half as much as the fifth after it; of the half-lives 5, 10, 20 and none, the best hit rate on a
@@ -53,13 +54,6 @@ _FADING = 0.5 ** (np.arange(LONGEST_HISTORY + 1) / HISTORY_HALF_LIFE)
 _TASTES_FROM = 10
 _TASTES = 5
 _MOST_TASTES = 10_000
-
-
-class Trial(msgspec.Struct):
-    """An experiment and where it stands in its life."""
-
-    definition: Experiment
-    stage: Stage = "draft"
 
 
 class Past(msgspec.Struct, gc=False):
@@ -116,6 +110,7 @@ class Plain(msgspec.Struct):
     signals: dict[str, float] = {}
     rules: dict[str, AnyRule] = {}
     trials: dict[str, Trial] = {}
+    holdout: float = 0.0
     shipped: dict[str, str] = {}
 
 
@@ -150,6 +145,7 @@ class State(Plain):
         match entry.fact:
             case Decided() as fact:
                 self._showed(fact, entry.at)
+                remember(self.trials, fact)
             case Exposed():
                 pass
             case Rewarded() as fact:
@@ -176,13 +172,15 @@ class State(Plain):
                 self.strategies[fact.name] = msgspec.json.decode(fact.definition, type=Strategy)
             case SignalsPut() as fact:
                 self.signals = fact.worths
+            case HoldoutPut() as fact:
+                self.holdout = fact.share
             case RulePut() as fact:
                 self.rules[fact.name] = msgspec.json.decode(fact.definition, type=AnyRule)
             case RuleRemoved() as fact:
                 self.rules.pop(fact.name, None)
             case ExperimentPut() as fact:
                 definition = msgspec.json.decode(fact.definition, type=Experiment)
-                self.trials[fact.name] = Trial(definition, self._stage(fact.name))
+                self.trials.setdefault(fact.name, Trial(definition)).put(definition)
             case ExperimentMoved() as fact:
                 self._moved(fact)
             case _ as never:
@@ -245,8 +243,11 @@ class State(Plain):
         return self.fits.generators.get(name) or self.generators.get(name)
 
     def wanted_fits(self) -> list[str]:
-        """The fitted generators that some strategy asks."""
-        return fittable({name for strategy in self.strategies.values() for name in strategy.asked})
+        """The fitted generators that some strategy asks, or some variant of one."""
+        trials = [trial.definition for trial in self.trials.values() if trial.stage in ("draft", "running")]
+        variants = (self.varied(variant) for trial in trials for variant in trial.variants)
+        strategies = (*self.strategies.values(), *filter(None, variants))
+        return fittable({name for strategy in strategies for name in strategy.asked})
 
     def evidence(self) -> Evidence:
         """What fitted generators are made from, as it is now: a copy."""
@@ -271,8 +272,13 @@ class State(Plain):
         trial = self.trials.get(experiment)
         if trial is None:
             return self.strategies.get(weights_name)
-        named_by = {v.name: v.strategy for v in trial.definition.variants}
-        return self.strategies.get(named_by.get(variant, ""))
+        named = {one.name: one for one in trial.definition.variants}
+        return self.varied(named[variant]) if variant in named else None
+
+    def varied(self, variant: Variant) -> Strategy | None:
+        """A variant's strategy, with its own parameters."""
+        base = self.strategies.get(variant.strategy)
+        return None if base is None else varied(base, variant.parameters)
 
     def dump(self) -> bytes:
         plain = Plain(**{name: getattr(self, name) for name in Plain.__struct_fields__})
@@ -342,19 +348,24 @@ class State(Plain):
                 self.likes.forget(who)
         for who in [who for who in self.shown.lately if meant(who[2:])]:
             del self.shown.lately[who]
-
-    def _stage(self, experiment: str) -> Stage:
-        trial = self.trials.get(experiment)
-        return "draft" if trial is None else trial.stage
+        for trial in self.trials.values():
+            trial.kept = {who: variant for who, variant in trial.kept.items() if not meant(who)}
 
     def _moved(self, fact: ExperimentMoved) -> None:
         trial = self.trials[fact.name]
-        trial.stage = fact.to
+        trial.moved(fact.to)
         for variant in trial.definition.variants:
             if variant.name == fact.winner:
-                surface = self.surfaces[trial.definition.surface]
-                self.surfaces[trial.definition.surface] = msgspec.structs.replace(surface, strategy=variant.strategy)
-                self.shipped[variant.strategy] = f"{fact.name}/{variant.name}"
+                self._shipped(trial.definition, variant)
+
+    def _shipped(self, definition: Experiment, winner: Variant) -> None:
+        """The winner's strategy becomes the surfaces' own; one with parameters gets a name of its own for that."""
+        strategy, weights = winner.strategy, f"{definition.name}/{winner.name}"
+        if winner.parameters:
+            strategy, self.strategies[weights] = weights, varied(self.strategies[strategy], winner.parameters)
+        for name in definition.on:
+            self.surfaces[name] = msgspec.structs.replace(self.surfaces[name], strategy=strategy)
+        self.shipped[strategy] = weights
 
     def _tastes(self, rows: Rows) -> dict[str, float]:
         """The categories that lead among these rows, newest first, with their shares."""

@@ -1,7 +1,8 @@
 """Strategies and surfaces: a named recipe for a slate, and the places in an app that ask for one."""
 
+from collections.abc import Mapping
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -58,6 +59,16 @@ class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return list(dict.fromkeys(chain(self.generators, *(one.generators for one in self.switch))))
 
 
+def varied(strategy: Strategy, parameters: Mapping[str, Any]) -> Strategy:
+    """The strategy with other values for these fields; a table is changed field by field, unless its `kind` is another.
+
+    msgspec.ValidationError where a field is unknown or its value does not fit.
+    """
+    if not parameters:
+        return strategy
+    return msgspec.convert(_overlaid(msgspec.to_builtins(strategy), parameters), Strategy)
+
+
 class Surface(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place that shows slates.
 
@@ -74,3 +85,15 @@ class Surface(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def worth(self, name: str, value: float) -> float:
         return value * self.rewards.get(name, 0.0) if self.rewards else value
+
+
+def _overlaid(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(under)
+    for name, value in over.items():
+        below = under.get(name)
+        # Generators are chosen as a whole: one could not be left out otherwise.
+        if isinstance(below, dict) and isinstance(value, dict) and name != "generators":
+            out[name] = _overlaid(below, value) if value.get("kind") in (None, below.get("kind")) else value
+        else:
+            out[name] = value
+    return out

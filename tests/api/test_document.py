@@ -47,7 +47,7 @@ def test_every_operation_has_a_summary_parameters_and_errors(described: Answer) 
             assert {"4XX", "5XX"} <= operation["responses"].keys()
             in_path = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
             assert in_path == re.findall(r"{(\w+)}", path)
-            takes_body = (method in ("post", "put")) and not path.endswith(("/start", "/stop"))
+            takes_body = (method in ("post", "put")) and not path.endswith(("/start", "/stop", "/archive"))
             assert ("requestBody" in operation) == takes_body, (method, path)
 
 

@@ -48,6 +48,39 @@ def test_same_definition_again_changes_nothing(client: Client, live: Live) -> No
     assert sum(isinstance(entry.fact, ExperimentPut) for entry in entries(live.engine.log)) == 1
 
 
+def test_what_was_stopped_or_never_started_can_be_archived(client: Client, refused: Refused) -> None:
+    client.put(PLACE, json=AB | {"start": True})
+    assert "stop it first" in refused(client.post(f"{PLACE}/archive"), 409)["message"]
+    client.post(f"{PLACE}/stop")
+    assert client.post(f"{PLACE}/archive").json()["stage"] == "archived"
+    refused(client.post(f"{PLACE}/ship", json={"winner": "chance"}), 409, "conflict")
+    client.put("/v1/experiments/idea", json=AB)
+    assert client.post("/v1/experiments/idea/archive").json()["stage"] == "archived"
+    assert client.put("/v1/experiments/idea", json=AB | {"outcome": "not worth it"}).status_code == 200
+
+
+def test_a_draft_can_be_tried_by_forcing_a_variant(client: Client, refused: Refused) -> None:
+    client.put(PLACE, json=AB)
+    body = {"surface": "home", "user": "ann"}
+    for name in ("control", "chance"):
+        answer = client.post("/v1/rank", json=body | {"force": {"new/experiment": name}}).json()
+        assert answer["assignments"] == [
+            {"experiment": "new/experiment", "variant": name, "layer": "default", "forced": True}
+        ]
+    assert client.post("/v1/rank", json=body).json()["assignments"] == []
+    assert refused(client.post("/v1/rank", json=body | {"force": {"new/experiment": "x"}}), 404)["field"] == "variant"
+    assert refused(client.post("/v1/rank", json=body | {"force": {"old": "x"}}), 404)["field"] == "force"
+    assert refused(client.post("/v1/rank", json=body | {"force": {"a": "x", "b": "y"}}), 400)["field"] == "force"
+
+
+def test_a_device_is_a_unit(client: Client) -> None:
+    client.put(PLACE, json=AB | {"unit": "device", "start": True})
+    assert client.post("/v1/rank", json={"surface": "home", "user": "ann"}).json()["assignments"] == []
+    answer = client.post("/v1/rank", json={"surface": "home", "device": "phone-1"}).json()
+    got = client.get(f"{PLACE}/assignment?device=phone-1").json()
+    assert answer["assignments"][0]["variant"] == got["variant"]
+
+
 def test_moves_out_of_turn_are_conflicts(client: Client, refused: Refused) -> None:
     client.put(PLACE, json=AB)
     refused(client.post(f"{PLACE}/stop"), 409, "conflict")
@@ -89,6 +122,11 @@ def test_unknown_winner_and_unknown_experiment_are_not_found(client: Client, ref
         ({"traffic": 10**400}, "traffic"),
         ({"traffic": -1}, "traffic"),
         ({"alpha": 2}, "alpha"),
+        ({"unit": "household"}, "unit"),
+        ({"starts": "2020-01-01T00:00:00Z"}, "starts"),
+        ({"starts": "soon"}, "starts"),
+        ({"surfaces": ["home", "related"]}, "surfaces"),
+        ({"metrics": [{"name": "m", "reward": "click", "kind": "mode"}]}, "metrics[0].kind"),
         ({"hypothesis": [[]]}, "hypothesis"),
         ({"varaints": []}, "varaints"),
     ],
@@ -122,4 +160,5 @@ def test_assignment_asks_for_the_unit_that_the_experiment_divides(client: Client
 
 def test_unit_outside_the_traffic_has_no_variant(client: Client) -> None:
     client.put(PLACE, json=AB | {"traffic": 1e-12})
-    assert client.get(f"{PLACE}/assignment?user=ann").json()["variant"] is None
+    got = client.get(f"{PLACE}/assignment?user=ann").json()
+    assert (got["variant"], got["why"]) == (None, "outside the experiment's traffic")

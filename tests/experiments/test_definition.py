@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bandstand.errors import InputError, UnknownError
-from bandstand.experiments.definition import Experiment, Metric, Variant, check, parse, problems, variant
+from bandstand.experiments.definition import Experiment, Metric, Variant, check, parse, problems, segment, variant
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 HALVES = (Variant("control", "default", 0.5), Variant("treatment", "explore", 0.5))
@@ -44,7 +44,13 @@ def test_toml_and_json_describe_the_same_experiment() -> None:
 
 
 def test_an_experiment_survives_its_own_json() -> None:
-    given = experiment(salt="s", traffic=0.1, metrics=(Metric("m", "sale", "ratio", "guardrail"), Metric("c", "click")))
+    given = experiment(
+        salt="s",
+        traffic=0.1,
+        surface=None,
+        surfaces=("home", "related"),
+        metrics=(Metric("m", "sale", "ratio", "guardrail"), Metric("c", "click")),
+    )
     assert parse(msgspec.json.decode(msgspec.json.encode(given))) == given
 
 
@@ -55,7 +61,7 @@ def test_clicks_per_user_decide_where_no_metric_is_named() -> None:
 @pytest.mark.parametrize(
     ("body", "field", "message"),
     [
-        ({"name": "x", "surface": "home"}, "variants", "experiment 'x': variants: is missing"),
+        ({"surface": "home"}, "name", "experiment: name: is missing"),
         (
             {"name": "x", "surface": "home", "variants": [{"name": "a", "strategy": "s"}]},
             "variants[0].weight",
@@ -71,6 +77,16 @@ def test_clicks_per_user_decide_where_no_metric_is_named() -> None:
             "traffic",
             "experiment 'x': traffic: Expected `float`, got `str`",
         ),
+        (
+            {"name": "x", "surface": "home", "unit": "household"},
+            "unit",
+            "experiment 'x': unit: Invalid enum value 'household'; known: user, session, device",
+        ),
+        (
+            {"name": "x", "surface": "home", "metrics": [{"name": "m", "reward": "click", "role": "goal"}]},
+            "metrics[0].role",
+            "experiment 'x': metrics[0].role: Invalid enum value 'goal'; known: decision, guardrail, secondary",
+        ),
         ({"name": "", "surface": "home", "variants": []}, "name", "experiment '': name: Expected `str` of length >= 1"),
         ([], None, "experiment: Expected `object`, got `array`"),
     ],
@@ -85,6 +101,35 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
     ("fields", "field", "message"),
     [
         ({"surface": "hmoe"}, "surface", "surface 'hmoe' is not defined; known: home, related"),
+        ({"surface": None}, "surface", "surface is missing; name one of: home, related"),
+        (
+            {"surface": None, "surfaces": ("home", "hmoe")},
+            "surfaces",
+            "surface 'hmoe' is not defined; known: home, related",
+        ),
+        (
+            {"surfaces": ("home", "related")},
+            "surfaces",
+            "surface and surfaces are both given; name all of them in surfaces",
+        ),
+        ({"surface": None, "surfaces": ("home", "home")}, "surfaces", "surface 'home' is named twice; name it once"),
+        ({"coverage": 0.5}, "coverage", "coverage is 0.5, which is for hash 'growthbook'; give the share in traffic"),
+        ({"duration_days": 0.0}, "duration_days", "duration_days is 0, must be above 0"),
+        (
+            {"starts": -1.0},
+            "starts",
+            "starts is -1, must be a time with its offset, as 2026-12-01T08:00:00Z",
+        ),
+        (
+            {"method": "interleave", "sticky": True},
+            "sticky",
+            "an interleaving shows every variant to everybody; leave sticky out",
+        ),
+        (
+            {"variants": ()},
+            "variants",
+            "0 variants, must be at least 2; a comparison needs a control and a treatment",
+        ),
         (
             {"variants": (HALVES[0], Variant("b", "y", 0.5))},
             "variants[1].strategy",
@@ -130,7 +175,7 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
         (
             {"method": "interleave", "variants": (Variant("a", "default", 0.3), Variant("b", "explore", 0.7))},
             "variants",
-            "an interleaving drafts from both variants alike; give each the weight 0.5",
+            "an interleaving drafts from all variants alike; give each the weight 0.5",
         ),
     ],
 )
@@ -150,9 +195,27 @@ def test_a_weight_must_be_a_share(weight: float) -> None:
     assert "variants[0].weight" in [field for _, field in found]
 
 
-def test_an_interleaving_has_exactly_two_variants() -> None:
+@pytest.mark.parametrize("interleave", ["balanced", "optimised"])
+def test_some_interleavings_have_exactly_two_variants(interleave: str) -> None:
     thirds = tuple(Variant(name, "default", 1 / 3) for name in "abc")
-    assert [field for _, field in complaints(experiment(method="interleave", variants=thirds))] == ["variants"] * 2
+    message = (
+        f"experiment 'x': 3 variants, interleaving by '{interleave}' takes at most 2; interleave by 'team_draft', "
+        "'probabilistic', or compare in pairs"
+    )
+    found = complaints(experiment(method="interleave", interleave=interleave, variants=thirds))
+    assert found == [(message, "variants")]
+
+
+@pytest.mark.parametrize("interleave", ["team_draft", "probabilistic"])
+def test_others_have_up_to_eight(interleave: str) -> None:
+    def of(count: int) -> list[tuple[str, str]]:
+        variants = tuple(Variant(f"v{k}", "default", 1 / count) for k in range(count))
+        return complaints(experiment(method="interleave", interleave=interleave, variants=variants))
+
+    assert of(8) == []
+    assert [message.partition(" takes ")[2] for message, _ in of(9)] == [
+        "at most 8; compare them with method 'ab', or compare in pairs"
+    ]
 
 
 def test_weights_written_in_decimal_add_up() -> None:
@@ -184,6 +247,39 @@ def test_adjacent_segments_do_not_overlap_though_their_sums_round() -> None:
     # 0.1 + 0.2 is above 0.3 in binary.
     running = experiment(name="old", traffic_from=0.1, traffic=0.2)
     assert complaints(experiment(traffic_from=0.3, traffic=0.1), running) == []
+
+
+def test_the_file_of_one_surface_reads_as_it_did() -> None:
+    old = parse({"name": "x", "surface": "home", "variants": [{"name": "a", "strategy": "default", "weight": 1.0}]})
+    assert old.on == ("home",)
+    assert experiment(surface=None, surfaces=("home", "related")).on == ("home", "related")
+
+
+def test_segments_that_share_no_unit_share_no_number_whatever_their_decimals() -> None:
+    # 0.1 + 0.2 ends above where 0.3 begins, in binary; thirds end nowhere exactly.
+    for start, traffic in ((0.1, 0.2), (1 / 3, 1 / 3), (0.15, 0.55)):
+        low = experiment(traffic_from=start, traffic=traffic)
+        high = experiment(traffic_from=round(start + traffic, 12), traffic=0.1)
+        assert segment(low)[1] == segment(high)[0]
+    assert segment(experiment()) == (0, 2**64)
+
+
+def test_experiments_on_several_surfaces_collide_on_each_of_them() -> None:
+    both = experiment(surface=None, surfaces=("home", "related"), layer="new")
+    assert [field for _, field in complaints(both, experiment(name="old"))] == ["layer"]
+
+
+def test_a_layer_is_divided_by_one_hash() -> None:
+    found = complaints(
+        experiment(hash="growthbook", traffic=0.5), experiment(name="old", traffic=0.5, traffic_from=0.5)
+    )
+    assert found == [
+        (
+            "experiment 'x': layer 'default' is divided by hash 'bandstand', as 'old' runs in it; use hash 'bandstand' "
+            "or another layer",
+            "hash",
+        )
+    ]
 
 
 def test_a_surface_has_one_layer_and_the_remedy_is_to_share_it() -> None:

@@ -19,16 +19,34 @@ BREAKING: list[dict[str, Any]] = [
     {"layer": "other"},
     {"traffic_from": 0.25},
     {"method": "interleave"},
+    {"interleave": "balanced"},
     {"learn_from": "all"},
     {"analysis": Analysis("fixed")},
     {"salt": "new"},
     {"alpha": 0.2},
     {"traffic": 0.25},
+    {"surface": None, "surfaces": ("home", "related")},
+    {"audience": "context.device == 'mobile'"},
+    {"hash": "growthbook"},
+    {"coverage": 0.5},
+    {"sticky": True},
+    {"starts": 5.0},
+    {"variants": (Variant("a", "default", 0.5, {"candidates": 50}), Variant("b", "explore", 0.5))},
+    {"metrics": (Metric("sale", "sale"),)},
+    {"metrics": (Metric("click", "click"), Metric("sale", "sale", role="guardrail"))},
 ]
 
 
 @pytest.mark.parametrize(
-    ("state", "to"), [("draft", "running"), ("running", "stopped"), ("stopped", "shipped"), ("running", "shipped")]
+    ("state", "to"),
+    [
+        ("draft", "running"),
+        ("draft", "archived"),
+        ("running", "stopped"),
+        ("stopped", "shipped"),
+        ("stopped", "archived"),
+        ("running", "shipped"),
+    ],
 )
 def test_these_moves_are_allowed(state: str, to: str) -> None:
     assert moved(state, to) == to
@@ -36,7 +54,7 @@ def test_these_moves_are_allowed(state: str, to: str) -> None:
 
 @pytest.mark.parametrize("state", MOVES)
 def test_every_other_move_is_refused_with_those_that_are_allowed(state: str) -> None:
-    for to in ("draft", "running", "stopped", "shipped", "paused"):
+    for to in ("draft", "running", "stopped", "shipped", "archived", "paused"):
         if to not in MOVES[state]:
             allowed = ", ".join(MOVES[state]) or "nothing"
             with pytest.raises(ConflictError, match=f"is {state}: cannot become {to}; allowed: {allowed}"):
@@ -46,6 +64,11 @@ def test_every_other_move_is_refused_with_those_that_are_allowed(state: str) -> 
 def test_starting_again_is_refused_with_the_way_to_do_it() -> None:
     with pytest.raises(ConflictError, match="to run it again, record it under a new name"):
         moved("stopped", "running")
+
+
+def test_archiving_what_runs_is_refused_with_what_comes_first() -> None:
+    with pytest.raises(ConflictError, match="cannot become archived; allowed: stopped, shipped; stop it first"):
+        moved("running", "archived")
 
 
 @pytest.mark.parametrize("change", BREAKING, ids=str)
@@ -61,9 +84,24 @@ def test_anything_may_change_in_a_draft(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("state", ["running", "stopped", "shipped"])
-def test_words_and_metrics_may_change_at_any_time(state: str) -> None:
-    new = replace(OLD, hypothesis="better", owner="me", metrics=(Metric("sale", "sale"),))
+def test_words_and_metrics_that_decide_nothing_may_change_at_any_time(state: str) -> None:
+    metrics = (*OLD.metrics, Metric("sale", "sale", role="secondary"))
+    new = replace(OLD, hypothesis="better", owner="me", outcome="it was", duration_days=14.0, metrics=metrics)
     check_change(OLD, new, state=state)
+
+
+def test_one_surface_may_be_written_as_several() -> None:
+    check_change(OLD, replace(OLD, surface=None, surfaces=("home",)), state="running")
+
+
+def test_weights_may_change_only_where_units_keep_their_variant() -> None:
+    weighed = (Variant("a", "default", 0.2), Variant("b", "explore", 0.8))
+    sticky = replace(OLD, sticky=True)
+    check_change(sticky, replace(sticky, variants=weighed), state="running")
+    with pytest.raises(ConflictError, match="weights cannot change, since units would go from one variant to another"):
+        check_change(OLD, replace(OLD, variants=weighed), state="running")
+    with pytest.raises(ConflictError, match="weights cannot change"):
+        check_change(sticky, replace(sticky, variants=weighed), state="stopped")
 
 
 def test_traffic_may_grow_while_it_runs_and_not_afterwards() -> None:

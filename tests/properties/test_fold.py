@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bandstand.configuration import definitions, recorded, recorded_rule
 from bandstand.engine import Engine, interaction
@@ -12,6 +13,7 @@ from bandstand.errors import InputError
 from bandstand.events import (
     Decided,
     ExperimentMoved,
+    HoldoutPut,
     Inline,
     ItemPut,
     ItemRemoved,
@@ -86,6 +88,8 @@ an_action = st.one_of(
     st.tuples(st.just("experiment"), st.sampled_from(["ab", "interleave"]), st.sampled_from(["own", "all"])),
     st.tuples(st.just("stop")),
     st.tuples(st.just("rule"), st.sampled_from("xyz"), st.none() | st.sampled_from(RULES)),
+    st.tuples(st.just("weigh"), st.sampled_from([0.1, 0.9])),
+    st.tuples(st.just("holdout"), st.sampled_from([0.0, 0.4])),
     st.tuples(st.just("signals"), st.sampled_from([0.0, 0.5, 5.0])),
 )
 histories = st.lists(an_action, min_size=1, max_size=40)
@@ -158,9 +162,29 @@ class Story:
     def _experiment(self, method: str, learn_from: str) -> None:
         self._stop()
         self.trials += 1
-        variants = (Variant("a", "square", 0.5), Variant("b", "soft", 0.5))
-        trial = Experiment(f"trial {self.trials}", "home", variants, method=method, learn_from=learn_from, start=True)
+        variants = (Variant("a", "square", 0.5), Variant("b", "soft", 0.5, {"candidates": 3}))
+        trial = Experiment(
+            f"trial {self.trials}",
+            "home",
+            variants,
+            method=method,
+            learn_from=learn_from,
+            sticky=method == "ab",
+            start=True,
+        )
         commit(self.engine, recorded(self.engine.model.state, trial), at=self.now)
+
+    def _weigh(self, share: float) -> None:
+        trial = self.engine.model.state.trials.get(f"trial {self.trials}")
+        if trial is not None and trial.stage == "running" and trial.definition.sticky:
+            a, b = trial.definition.variants
+            variants = (replace(a, weight=share), replace(b, weight=1 - share))
+            changed = replace(trial.definition, variants=variants)
+            commit(self.engine, recorded(self.engine.model.state, changed), at=self.now)
+
+    def _holdout(self, share: float) -> None:
+        self._stop()
+        commit(self.engine, [HoldoutPut(share)], at=self.now)
 
     def _stop(self) -> None:
         name = f"trial {self.trials}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bandstand.stats.interleaving import preference
+from bandstand.stats.interleaving import preference, preference_sequence, randomisation
 from bandstand.stats.means import difference, proportions_difference, ratio_difference
 from bandstand.stats.moments import Moments, PairMoments
 from bandstand.stats.offpolicy import Estimate, empirical_likelihood, ips, snips
@@ -87,6 +87,27 @@ def test_interleaving_without_preference_rejects_five_percent(rng: np.random.Gen
         return preference(seen - wins_b, wins_b, np.zeros(200)).p_value
 
     assert_rate(sum(p_value() < 0.05 for _ in range(4000)), 4000, 0.04, 0.06)
+
+
+def test_a_preference_sequence_looked_at_a_hundred_times_alarms_in_five_percent_at_most(
+    rng: np.random.Generator,
+) -> None:
+    def alarms() -> bool:
+        seen = 1 + rng.poisson(rng.lognormal(1.0, 0.8, size=3000))
+        wins_b = rng.binomial(seen, rng.beta(2, 2, size=3000))
+        looks = (((seen - wins_b)[:n], wins_b[:n], seen[:n]) for n in range(100, 3001, 29))
+        return any(preference_sequence(*look, horizon=1500).p_value < 0.05 for look in looks)
+
+    assert_rate(sum(alarms() for _ in range(400)), 400, 0.0, 0.05)
+
+
+def test_randomisation_tests_of_few_impressions_reject_five_percent_at_most(rng: np.random.Generator) -> None:
+    def p_value() -> float:
+        chances = rng.dirichlet([2, 1, 2], size=25)
+        fallen = [rng.choice([-1, 0, 1], p=row) for row in chances]
+        return randomisation(chances, fallen.count(-1), fallen.count(1))
+
+    assert_rate(sum(p_value() < 0.05 for _ in range(4000)), 4000, 0.01, 0.05)
 
 
 def test_fair_splits_alarm_once_in_a_thousand(rng: np.random.Generator) -> None:

@@ -39,6 +39,7 @@ _ROUTES = [
     experiments.put_experiment,
     experiments.start_experiment,
     experiments.stop_experiment,
+    experiments.archive_experiment,
     experiments.ship_experiment,
     experiments.report_experiment,
     experiments.get_assignment,

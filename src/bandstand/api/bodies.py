@@ -76,6 +76,10 @@ class Rank(Body, frozen=True):
     filter: Filter | None = None
     key: Id | None = None
     shown: bool = True
+    device: Id | None = None
+    force: Annotated[
+        dict[Id, Id], Meta(max_length=1, description="an experiment and the variant of it to show, to test it")
+    ] = {}
 
 
 class NextPage(Body, frozen=True):
@@ -157,10 +161,11 @@ class Page(Body, frozen=True):
 
 
 class Unit(Body, frozen=True):
-    """Whose assignment is asked for: a user, or a session where the experiment divides those."""
+    """Whose assignment is asked for: a user, or a session or a device where the experiment divides those."""
 
     user: Id | None = None
     session: Id | None = None
+    device: Id | None = None
 
 
 class NoQuery(Body, frozen=True):

@@ -11,14 +11,15 @@ from bandstand.api.bodies import Ship, Unit
 from bandstand.api.document import says
 from bandstand.api.reading import Http, PathId, body_of, identifier, query, read
 from bandstand.api.serving import Serving
-from bandstand.configuration import recorded, started
+from bandstand.configuration import described, recorded, started
 from bandstand.errors import InputError, UnknownError
-from bandstand.events import AnyFact, ExperimentMoved
-from bandstand.experiments.assignment import assign
-from bandstand.experiments.definition import Experiment, parse, variant
+from bandstand.events import AnyFact, ExperimentMoved, Request
+from bandstand.experiments.assignment import held_out
+from bandstand.experiments.assignment import unit as unit_of
+from bandstand.experiments.definition import Experiment, variant
 from bandstand.experiments.lifecycle import Stage, moved
+from bandstand.experiments.trial import Trial
 from bandstand.live import Live
-from bandstand.state import Trial
 from bandstand.store import EventLog
 
 
@@ -31,13 +32,15 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Assigned(msgspec.Struct, frozen=True):
-    """The variant of a user or session, null where they do not take part; it decides slates while it is running."""
+    """The variant of a user, session or device, null where they do not take part: `why`, then. It decides slates while
+    the experiment is running, for those who fit its audience."""
 
     experiment: str
     stage: Stage
     unit: str
     id: str
     variant: str | None
+    why: str | None = None
 
 
 _objects: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
@@ -65,7 +68,7 @@ async def put_experiment(request: Http, experiment: PathId, serving: Serving) ->
     """
     name = identifier(experiment, "experiment")
     given = read(await body_of(request), _objects)
-    definition = parse({"name": name} | given)
+    definition = described({"name": name} | given)
     if definition.name != name:
         raise InputError(f"name == {definition.name!r}, must be {name!r} as in the path, or left out", field="name")
     async with serving.changing:
@@ -91,6 +94,16 @@ async def stop_experiment(experiment: PathId, serving: Serving) -> Answer:
         )
 
 
+@post("/v1/experiments/{experiment:str}/archive", status_code=200, opt=says(Standing))
+async def archive_experiment(experiment: PathId, serving: Serving) -> Answer:
+    """Put an experiment away that was stopped or never started: none of its variants is shipped."""
+    async with serving.changing:
+        trial = _trial(serving.live, experiment)
+        return await _move(
+            serving.live, experiment, ExperimentMoved(trial.definition.name, moved(trial.stage, "archived"))
+        )
+
+
 @post("/v1/experiments/{experiment:str}/ship", status_code=200, opt=says(Standing, body=Ship))
 async def ship_experiment(request: Http, experiment: PathId, serving: Serving) -> Answer:
     """Make a variant the surface's way to rank, with what it has learned. This ends the experiment."""
@@ -112,18 +125,23 @@ async def report_experiment(experiment: PathId, serving: Serving) -> Answer:
 
 @get("/v1/experiments/{experiment:str}/assignment", status_code=200, opt=says(Assigned, query=Unit))
 async def get_assignment(request: Http, experiment: PathId, serving: Serving) -> Answer:
-    """Say which variant a user or session gets."""
+    """Say which variant a user, session or device gets."""
     trial = _trial(serving.live, experiment)
     definition, asked = trial.definition, query(request, Unit)
-    unit = asked.user if definition.unit == "user" else asked.session
+    about = Request("", 0.0, user=asked.user, session=asked.session, device=asked.device)
+    unit = unit_of(definition, about)
     if unit is None:
         raise InputError(
             f"{definition.unit}: missing; experiment '{definition.name}' is divided by {definition.unit}",
             field=definition.unit,
             code="missing_field",
         )
-    got = assign(definition, unit)
-    return answer(Assigned(definition.name, trial.stage, definition.unit, unit, None if got is None else got.name))
+    got, why = trial.variant(unit), None
+    if held_out(serving.live.engine.model.state.holdout, about):
+        got, why = None, "held out of all experiments"
+    elif got is None:
+        why = "outside the experiment's traffic"
+    return answer(Assigned(definition.name, trial.stage, definition.unit, unit, None if got is None else got.name, why))
 
 
 async def _move(live: Live, experiment: str, fact: AnyFact) -> Answer:

@@ -90,6 +90,8 @@ def asked(body: Rank, *, now: float) -> Request:
         exclude=body.exclude,
         filter=None if body.filter is None else Filter(body.filter.tags, body.filter.where),
         shown=body.shown,
+        device=body.device,
+        force=body.force,
     )
 
 

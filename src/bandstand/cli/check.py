@@ -64,11 +64,18 @@ def checked(database: str | None, folder: Path | None, rules: Path | None = None
         return [Line("settings", "", ok=False, text=str(error))]
     state = _state(settings)
     try:
-        facts = definitions(state, surfaces=settings.surfaces, strategies=settings.strategies, signals=settings.signals)
+        facts = definitions(
+            state,
+            surfaces=settings.surfaces,
+            strategies=settings.strategies,
+            signals=settings.signals,
+            holdout=settings.holdout,
+        )
     except BandstandError as error:
         return [Line("settings", "", ok=False, text=str(error))]
     for seq, fact in enumerate(facts, start=state.seq + 1):
         state.apply(Entry(seq, state.clock, fact))
+    state.clock = max(state.clock, time.time())  # by which an experiment's start is past, however old the log
     return [
         Line("settings", "", ok=True, text=f"log in {settings.database}, entry {state.seq - len(facts)}"),
         *(Line("surface", name, ok=True, text=_surface(one)) for name, one in sorted(state.surfaces.items())),
@@ -144,10 +151,15 @@ def _strategy(strategy: Strategy) -> str:
 def _experiment(state: State, experiment: Experiment) -> str:
     known = state.trials.get(experiment.name)
     stage = known.stage if known else ("running once recorded" if experiment.start else "draft")
-    sides = " against ".join(f"{v.name} ({v.strategy}, {v.weight:.0%})" for v in experiment.variants)
-    return (
-        f"{stage}: {experiment.method} on {experiment.surface}, {experiment.traffic:.0%} of {experiment.unit}s: {sides}"
+    share = 100 * experiment.traffic * experiment.coverage * (1 - state.holdout)
+    sides = " against ".join(
+        f"{v.name} ({v.strategy}{' with ' + ', '.join(v.parameters) if v.parameters else ''}, {v.weight:.0%})"
+        for v in experiment.variants
     )
+    audience = f" where {experiment.audience}" if experiment.audience else ""
+    days = f", for {experiment.duration_days:g} days" if experiment.duration_days else ""
+    places = ", ".join(experiment.on)
+    return f"{stage}: {experiment.method} on {places}, {share:.3g} % of {experiment.unit}s{audience}: {sides}{days}"
 
 
 def _table(lines: list[Line]) -> Table:

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from bandstand.cli import options
 from bandstand.cli.progress import progress
-from bandstand.plan import Kind, Plan, Replayed, plan, replayed, traffic
+from bandstand.plan import Kind, Plan, Preferring, Replayed, plan, preferring, replayed, traffic, tried_preferring
 from bandstand.plan.needs import WEEKS
+from bandstand.stats.interleaving_power import Simulated
 from bandstand.store.sql import open_log
 
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -22,6 +23,8 @@ class Answered(msgspec.Struct, frozen=True):
 
     plan: Plan
     replayed: Replayed | None
+    interleaving: Preferring | None = None
+    tried: Simulated | None = None
 
 
 @click.command()
@@ -42,6 +45,12 @@ class Answered(msgspec.Struct, frozen=True):
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Of units.")
 @click.option("--days", type=click.FloatRange(0, min_open=True), default=28.0, show_default=True, help="Look back.")
 @click.option("--replay", "times", type=click.IntRange(0, 100_000), default=0, help="Also try it so often on the log.")
+@click.option(
+    "--interleave",
+    "preference",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    help="Also: what an interleaving needs to find this preference; 0.05 is 55 against 45 %.",
+)
 @options.database
 @options.as_json
 def power(
@@ -56,6 +65,7 @@ def power(
     share: float,
     days: float,
     times: int,
+    preference: float | None,
     database: str | None,
     as_json: bool,
 ) -> None:
@@ -71,14 +81,22 @@ def power(
     if times:
         with progress("splitting", "times") as told:
             tried = replayed(seen, kind=kind, lift=lift, alpha=alpha, times=times, progress=told)
+    interleaving = simulated = None
+    if preference is not None:
+        interleaving = preferring(seen, preference=preference, power=power, alpha=alpha)
+        if times:
+            users = interleaving.needs[0].units
+            simulated = tried_preferring(seen, preference=preference, users=users, alpha=alpha, times=times)
+    answered = Answered(planned, tried, interleaving, simulated)
     if as_json:
-        options.print_json(Answered(planned, tried))
+        options.print_json(answered)
     else:
-        options.console().print(render(planned, tried))
+        options.console().print(render(answered))
 
 
-def render(planned: Plan, tried: Replayed | None) -> RenderableType:
+def render(answered: Answered) -> RenderableType:
     """As people read it in a terminal of 80 columns."""
+    planned, tried = answered.plan, answered.replayed
     per = {"mean": f"per {planned.unit}", "proportion": f"of {planned.unit}s", "ratio": "per pick shown"}[planned.kind]
     about = Text(
         f"To find a lift of {planned.lift:+.3g} ({planned.lift:+.1%}) of '{planned.reward}' {per} on surface "
@@ -98,6 +116,8 @@ def render(planned: Plan, tried: Replayed | None) -> RenderableType:
     parts: list[RenderableType] = [about, Text(), table, Text(note)]
     if tried is not None:
         parts += [Text(), Text(_tried(tried))]
+    if answered.interleaving is not None:
+        parts += [Text(), Text(_interleaved(answered.interleaving, answered.tried))]
     return Group(*parts)
 
 
@@ -120,3 +140,21 @@ def _tried(tried: Replayed) -> str:
         f"{tried.fixed:.1%} [{low:.1%}, {high:.1%}], by looks at any time in {tried.sequential:.1%} "
         f"[{first:.1%}, {last:.1%}]."
     )
+
+
+def _interleaved(needed: Preferring, tried: Simulated | None) -> str:
+    units = "; ".join(f"{one.says} {one.units:,}{_in_days(one.days)}" for one in needed.needs)
+    simulated = ""
+    if tried is not None:
+        simulated = (
+            f" Tried {tried.runs:,} times with {needed.needs[0].units:,}: found in {tried.power:.1%} "
+            f"[{tried.low:.1%}, {tried.high:.1%}]."
+        )
+    return (
+        f"An interleaving finds a preference of {0.5 + needed.preference:.1%} with at most so many who reward "
+        f"something ({needed.rewarding:.1%} do), both variants together: {units}.{simulated}"
+    )
+
+
+def _in_days(days: float | None) -> str:
+    return "" if days is None else f" in {_days(days)} days"

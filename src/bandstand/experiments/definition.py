@@ -1,9 +1,10 @@
 """What an experiment is, as its TOML file or the body over HTTP says it, and what can be wrong with one."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple
+from math import inf
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
@@ -14,32 +15,51 @@ from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.metrics import Metric
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-Unit = Literal["user", "session"]
+Unit = Literal["user", "session", "device"]
 Method = Literal["ab", "interleave"]
+Hash = Literal["bandstand", "growthbook"]
+Interleave = Literal["team_draft", "balanced", "probabilistic", "optimised"]
+
+MOST_INTERLEAVED: Final[Mapping[Interleave, int]] = {
+    "team_draft": 8,
+    "probabilistic": 8,
+    "balanced": 2,
+    "optimised": 2,
+}
 
 _ROUNDING = 1e-9  # thirds and tenths written in decimal do not add up to exactly 1
+_DIGITS = 12  # to which edges within a layer are rounded, so that 0.1 + 0.2 ends where 0.3 begins
 
 
-class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One side of an experiment: the strategy that ranks for it, and its share of the units."""
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One side of an experiment: the strategy that ranks for it, and its share of the units.
+
+    `parameters` are fields of the strategy that are other for this variant: `{"policy": {"epsilon": 0.2}}`.
+    """
 
     name: Name
     strategy: Name
     weight: float
+    parameters: dict[str, Any] = {}
 
 
 class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A comparison of strategies on one surface. The first variant is the control.
+    """A comparison of strategies on a `surface`, or on several `surfaces`. The first variant is the control.
 
     `traffic` is the share of its layer's units that takes part, beginning at `traffic_from`: experiments in one layer
-    share its units out, so that a unit is in one of them at most. `salt` splits the units among the variants and
-    defaults to the name. `learn_from` says whether a variant learns from its own traffic or from everybody's. `start`
-    starts the experiment when it is first recorded.
+    share its units out, so that a unit is in one of them at most. Of these only the ones take part that fit the
+    `audience`, a condition on context and user. `salt` splits the units among the variants and defaults to the name;
+    `hash` says by which algorithm. With "growthbook" the layer is its namespace, the salt its seed, and `coverage` the
+    share of each variation's range; there is none otherwise. Where it is `sticky`, a unit keeps the variant that it had
+    first, and the weights may change. `interleave` says how rankings become one slate where that is the method.
+    `learn_from` says whether a variant learns from its own traffic or from
+    everybody's. `start` starts the experiment when it is first recorded, and nobody takes part before `starts`
+    (seconds since the epoch). `duration_days` is how long it is meant to run, and `outcome` what came of it, in words.
     """
 
     name: Name
-    surface: Name
-    variants: tuple[Variant, ...]
+    surface: Name | None = None
+    variants: tuple[Variant, ...] = ()
     hypothesis: str = ""
     owner: str = ""
     unit: Unit = "user"
@@ -47,12 +67,26 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     traffic: float = 1.0
     traffic_from: float = 0.0
     method: Method = "ab"
+    interleave: Interleave = "team_draft"
     learn_from: Literal["own", "all"] = "own"
     salt: Name | None = None
     metrics: tuple[Metric, ...] = (Metric("click", "click"),)
     alpha: float = 0.05
     analysis: Analysis = Analysis()
     start: bool = False
+    surfaces: tuple[Name, ...] = ()
+    audience: str = ""
+    hash: Hash = "bandstand"
+    coverage: float = 1.0
+    sticky: bool = False
+    starts: float | None = None
+    duration_days: float | None = None
+    outcome: str = ""
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """The surfaces whose slates are compared."""
+        return self.surfaces if self.surface is None else (self.surface,)
 
 
 class Problem(NamedTuple):
@@ -68,6 +102,16 @@ def parse(builtins: object) -> Experiment:
         return msgspec.convert(builtins, Experiment)
     except msgspec.ValidationError as error:
         raise _misshapen(builtins, error) from None
+
+
+def edge(share: float) -> int:
+    """Where a share of all units ends among 64-bit numbers."""
+    return int(round(share, _DIGITS) * 2.0**64)
+
+
+def segment(experiment: Experiment) -> tuple[int, int]:
+    """The part of its layer that takes part, from the first 64-bit number up to before the second."""
+    return edge(experiment.traffic_from), edge(experiment.traffic_from + experiment.traffic)
 
 
 def variant(experiment: Experiment, name: str) -> Variant:
@@ -89,15 +133,17 @@ def problems(
 ) -> list[Problem]:
     """Everything that speaks against the experiment, given the names that are defined and the experiments that it
     would run beside (an entry of the same name is its own earlier definition and does not count)."""
+    numbers = list(_numbers(experiment))
     found = [
         *_unknown(experiment, surfaces, strategies),
         *_variants(experiment),
         *_metrics(experiment),
-        *_numbers(experiment),
+        *numbers,
     ]
     others = [other for other in running if other.name != experiment.name]
     found.extend(_elsewhere(experiment, [other for other in others if other.layer != experiment.layer]))
-    found.extend(_overlaps(experiment, [other for other in others if other.layer == experiment.layer]))
+    if not any(one.field.startswith("traffic") for one in numbers):
+        found.extend(_overlaps(experiment, [other for other in others if other.layer == experiment.layer]))
     return [Problem(f"experiment '{experiment.name}': {one.message}", one.field) for one in found]
 
 
@@ -114,11 +160,18 @@ def check(
 
 
 def _unknown(experiment: Experiment, surfaces: Collection[str], strategies: Collection[str]) -> Iterator[Problem]:
-    if experiment.surface not in surfaces:
-        yield Problem(
-            f"surface '{experiment.surface}' is not defined; known: {_listed(surfaces)}",
-            "surface",
-        )
+    if not experiment.on:
+        yield Problem(f"surface is missing; name one of: {_listed(surfaces)}", "surface")
+    if experiment.surface is not None and experiment.surfaces:
+        yield Problem("surface and surfaces are both given; name all of them in surfaces", "surfaces")
+    for name in _repeated(experiment.surfaces):
+        yield Problem(f"surface '{name}' is named twice; name it once", "surfaces")
+    for name in experiment.on:
+        if name not in surfaces:
+            yield Problem(
+                f"surface '{name}' is not defined; known: {_listed(surfaces)}",
+                "surface" if experiment.surface is not None else "surfaces",
+            )
     for index, one in enumerate(experiment.variants):
         if one.strategy not in strategies:
             yield Problem(
@@ -134,13 +187,8 @@ def _variants(experiment: Experiment) -> Iterator[Problem]:
             f"{len(variants)} variants, must be at least 2; a comparison needs a control and a treatment",
             "variants",
         )
-    if experiment.method == "interleave" and len(variants) > 2:
-        yield Problem(
-            f"{len(variants)} variants, an interleaving has exactly 2; compare more with method 'ab', or in pairs",
-            "variants",
-        )
-    if experiment.method == "interleave" and any(one.weight != 0.5 for one in variants):
-        yield Problem("an interleaving drafts from both variants alike; give each the weight 0.5", "variants")
+    if experiment.method == "interleave":
+        yield from _interleaved(experiment)
     for name in _repeated(one.name for one in variants):
         yield Problem(f"variant '{name}' is defined twice; give each its own name", "variants")
     for index, one in enumerate(variants):
@@ -158,6 +206,21 @@ def _variants(experiment: Experiment) -> Iterator[Problem]:
         yield Problem(f"the weights add up to {total:.10g}, must be 1", "variants")
 
 
+def _interleaved(experiment: Experiment) -> Iterator[Problem]:
+    count = len(experiment.variants)
+    most = MOST_INTERLEAVED[experiment.interleave]
+    if count > most:
+        several = ", ".join(repr(name) for name, many in MOST_INTERLEAVED.items() if many > most)
+        instead = f"interleave by {several}" if several else "compare them with method 'ab'"
+        yield Problem(
+            f"{count} variants, interleaving by '{experiment.interleave}' takes at most {most}; {instead}, or compare "
+            "in pairs",
+            "variants",
+        )
+    if any(abs(one.weight - 1 / count) > _ROUNDING for one in experiment.variants):
+        yield Problem(f"an interleaving drafts from all variants alike; give each the weight {1 / count:g}", "variants")
+
+
 def _metrics(experiment: Experiment) -> Iterator[Problem]:
     if all(metric.role != "decision" for metric in experiment.metrics):
         yield Problem("no metric has the role 'decision'; name the one that decides", "metrics")
@@ -171,7 +234,7 @@ def _metrics(experiment: Experiment) -> Iterator[Problem]:
 
 
 def _numbers(experiment: Experiment) -> Iterator[Problem]:
-    start, end = _segment(experiment)
+    start, end = experiment.traffic_from, experiment.traffic_from + experiment.traffic
     if not experiment.traffic > 0:
         yield Problem(
             f"traffic is {experiment.traffic:g}, must be above 0; leave it a draft where nobody should see it",
@@ -185,33 +248,49 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
         )
     if not 0 < experiment.alpha < 1:
         yield Problem(f"alpha is {experiment.alpha:g}, must be between 0 and 1, as 0.05", "alpha")
+    if not 0 < experiment.coverage <= 1:
+        yield Problem(f"coverage is {experiment.coverage:g}, must be above 0 and at most 1", "coverage")
+    elif experiment.coverage < 1 and experiment.hash != "growthbook":
+        yield Problem(
+            f"coverage is {experiment.coverage:g}, which is for hash 'growthbook'; give the share in traffic",
+            "coverage",
+        )
+    if experiment.sticky and experiment.method == "interleave":
+        yield Problem("an interleaving shows every variant to everybody; leave sticky out", "sticky")
+    if experiment.duration_days is not None and not 0 < experiment.duration_days < inf:
+        yield Problem(f"duration_days is {experiment.duration_days:g}, must be above 0", "duration_days")
+    if experiment.starts is not None and not 0 <= experiment.starts < inf:
+        yield Problem(
+            f"starts is {experiment.starts:g}, must be a time with its offset, as 2026-12-01T08:00:00Z", "starts"
+        )
 
 
 def _elsewhere(experiment: Experiment, others: list[Experiment]) -> Iterator[Problem]:
     """Each variant decides the whole strategy, so a request can obey one experiment only."""
     for other in others:
-        if other.surface == experiment.surface:
+        for surface in sorted({*other.on} & {*experiment.on}):
             yield Problem(
-                f"'{other.name}' already runs on surface '{other.surface}' in layer '{other.layer}'; put both into "
+                f"'{other.name}' already runs on surface '{surface}' in layer '{other.layer}'; put both into "
                 f"layer '{other.layer}' and divide its traffic, or stop '{other.name}' first",
                 "layer",
             )
 
 
 def _overlaps(experiment: Experiment, layer: list[Experiment]) -> Iterator[Problem]:
-    start, end = _segment(experiment)
+    start, end = segment(experiment)
     for other in layer:
-        if other.unit != experiment.unit:
-            # A layer keeps its experiments apart by hashing one id; a user and its session fall anywhere in it.
+        # A layer keeps its experiments apart by hashing one id in one way; a user and its session fall anywhere in it.
+        for field in ("unit", "hash"):
+            if getattr(other, field) != getattr(experiment, field):
+                yield Problem(
+                    f"layer '{other.layer}' is divided by {field} '{getattr(other, field)}', as '{other.name}' runs in "
+                    f"it; use {field} '{getattr(other, field)}' or another layer",
+                    field,
+                )
+        from_, to = segment(other)
+        if min(end, to) > max(start, from_):
             yield Problem(
-                f"layer '{other.layer}' is divided by {other.unit}, as '{other.name}' runs in it; use unit "
-                f"'{other.unit}' or another layer",
-                "unit",
-            )
-        from_, to = _segment(other)
-        if min(end, to) - max(start, from_) > _ROUNDING:
-            yield Problem(
-                f"traffic [{start:g}, {end:g}) of layer '{other.layer}' overlaps [{from_:g}, {to:g}) of "
+                f"traffic {_written(experiment)} of layer '{other.layer}' overlaps {_written(other)} of "
                 f"'{other.name}', which is running; free: {_free(layer)}",
                 "traffic_from",
             )
@@ -219,13 +298,13 @@ def _overlaps(experiment: Experiment, layer: list[Experiment]) -> Iterator[Probl
 
 def _free(layer: list[Experiment]) -> str:
     """What the experiments leave of their layer, in words."""
-    taken = sorted(_segment(other) for other in layer)
+    taken = sorted((other.traffic_from, other.traffic_from + other.traffic) for other in layer)
     gaps = [(to, from_) for (_, to), (from_, _) in pairwise([(0.0, 0.0), *taken, (1.0, 1.0)])]
     return ", ".join(f"[{start:g}, {end:g})" for start, end in gaps if end - start > _ROUNDING) or "nothing"
 
 
-def _segment(experiment: Experiment) -> tuple[float, float]:
-    return experiment.traffic_from, experiment.traffic_from + experiment.traffic
+def _written(experiment: Experiment) -> str:
+    return f"[{experiment.traffic_from:g}, {experiment.traffic_from + experiment.traffic:g})"
 
 
 def _listed(names: Collection[str]) -> str:
@@ -246,5 +325,14 @@ def _misshapen(builtins: object, error: msgspec.ValidationError) -> InputError:
     if missing or unknown:
         what = "is missing" if missing else "is not a field of an experiment"
         field = ".".join(filter(None, (field, missing or unknown)))
+    elif "enum value" in what:
+        what += f"; known: {', '.join(_choices(field))}"
     subject = f"experiment '{name}'" if isinstance(name, str) else "experiment"
     return InputError(": ".join(filter(None, (subject, field, what))), field=field or None)
+
+
+def _choices(field: str) -> list[str]:
+    """What the field of this path may be."""
+    table, _, name = field.rpartition(".")
+    hints = get_type_hints(Metric if table.startswith("metrics") else Experiment)
+    return list(map(str, get_args(hints[name])))

@@ -1,4 +1,4 @@
-"""The life of an experiment: draft → running → stopped → shipped, and what may still change on the way.
+"""The life of an experiment: draft → running → stopped → shipped or archived, and what may still change on the way.
 
 A running experiment may be shipped at once: that ends it and makes its winner the surface's strategy in one step. There
 is no way back to running: its units remember what they saw, and what was learned meanwhile stays, so a second run is a
@@ -11,28 +11,34 @@ from typing import Final, Literal
 from bandstand.errors import ConflictError
 from bandstand.experiments.definition import Experiment
 
-Stage = Literal["draft", "running", "stopped", "shipped"]
+Stage = Literal["draft", "running", "stopped", "shipped", "archived"]
 
 MOVES: Final[Mapping[Stage, tuple[Stage, ...]]] = {
-    "draft": ("running",),
+    "draft": ("running", "archived"),
     "running": ("stopped", "shipped"),
-    "stopped": ("shipped",),
+    "stopped": ("shipped", "archived"),
     "shipped": (),
+    "archived": (),
 }
 
-# What decides who sees what, and by which rule it will be judged. Another hypothesis, owner or metric harms no data.
+# What decides who sees what, and by which rule it will be judged. Other words harm no data, and nor do metrics that
+# decide nothing; those that do are named before anybody has looked.
 _FIXED = (
-    "surface",
-    "variants",
     "unit",
+    "audience",
     "layer",
     "traffic_from",
     "method",
+    "interleave",
     "learn_from",
     "salt",
+    "hash",
+    "sticky",
+    "starts",
     "alpha",
     "analysis",
 )
+_GROWING = ("traffic", "coverage")
 
 
 def moved(state: Stage, to: Stage) -> Stage:
@@ -41,25 +47,52 @@ def moved(state: Stage, to: Stage) -> Stage:
         return to
     allowed = ", ".join(MOVES[state]) or "nothing"
     again = "; to run it again, record it under a new name" if to == "running" and state != "running" else ""
-    raise ConflictError(f"experiment is {state}: cannot become {to}; allowed: {allowed}{again}", field="state")
+    first = "; stop it first" if to == "archived" and state == "running" else ""
+    raise ConflictError(f"experiment is {state}: cannot become {to}; allowed: {allowed}{again}{first}", field="state")
 
 
 def check_change(old: Experiment, new: Experiment, *, state: Stage) -> None:
     """ConflictError where the change would break what the experiment has measured, or is measuring."""
     if state == "draft":
         return
-    for field in _FIXED:
-        if getattr(old, field) != getattr(new, field):
-            raise _broken(old, state, field, f"{field} cannot change")
-    if state != "running" and new.traffic != old.traffic:
-        raise _broken(old, state, "traffic", "traffic cannot change")
-    if new.traffic < old.traffic:
+    if set(old.on) != set(new.on):
+        raise _broken(old, state, "surface" if new.surface else "surfaces", "surfaces cannot change")
+    if _sides(old) != _sides(new):
+        raise _broken(old, state, "variants", "variants cannot change")
+    if old.variants != new.variants and not (old.sticky and state == "running"):
         raise _broken(
             old,
             state,
-            "traffic",
-            f"traffic can only grow, {old.traffic:g} to {new.traffic:g} would drop units that take part",
+            "variants",
+            "weights cannot change, since units would go from one variant to another (where it is sticky they would "
+            "not)",
         )
+    for field in _FIXED:
+        if getattr(old, field) != getattr(new, field):
+            raise _broken(old, state, field, f"{field} cannot change")
+    if _deciding(old) != _deciding(new):
+        raise _broken(old, state, "metrics", "metrics that decide or guard cannot change (others may come and go)")
+    for field in _GROWING:
+        was, is_ = getattr(old, field), getattr(new, field)
+        if state != "running" and is_ != was:
+            raise _broken(old, state, field, f"{field} cannot change")
+        if is_ < was:
+            raise _broken(
+                old, state, field, f"{field} can only grow, {was:g} to {is_:g} would drop units that take part"
+            )
+
+
+def weights(experiment: Experiment) -> list[float]:
+    return [one.weight for one in experiment.variants]
+
+
+def _sides(experiment: Experiment) -> list[tuple[object, ...]]:
+    """The variants, whatever their weights; one that is written as it was is the same."""
+    return [(one.name, one.strategy, one.parameters) for one in experiment.variants]
+
+
+def _deciding(experiment: Experiment) -> list[object]:
+    return [metric for metric in experiment.metrics if metric.role != "secondary"]
 
 
 def _broken(experiment: Experiment, state: Stage, field: str, what: str) -> ConflictError:

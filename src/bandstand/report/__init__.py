@@ -37,7 +37,7 @@ def _split(gathered: Gathered, *, history: bool) -> Report:
     return Report(
         experiment=experiment.name,
         hypothesis=experiment.hypothesis,
-        surface=experiment.surface,
+        surface=", ".join(experiment.on),
         method=experiment.method,
         unit=experiment.unit,
         alpha=experiment.alpha,

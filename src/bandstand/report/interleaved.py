@@ -15,7 +15,7 @@ from bandstand.report.result import Arm, Check, Comparison, Report, Value, Votes
 from bandstand.report.slates import Slate, slates
 from bandstand.report.tally import Contests, Drafted, contests, drafted
 from bandstand.report.verdict import verdict
-from bandstand.stats.interleaving import preference
+from bandstand.stats.interleaving import credit_preference
 from bandstand.stats.sequences import always_valid
 from bandstand.store import EventLog
 
@@ -25,8 +25,14 @@ def interleaved(log: EventLog, life: Life) -> Report:
     experiment = life.experiment
     every = slates(log, life)
     shown = [slate for slate in every if slate.shown]
+    control, *treatments = (variant.name for variant in experiment.variants)
     comparisons = corrected(
-        experiment, [_preference(experiment, metric, contests(metric, shown)) for metric in experiment.metrics]
+        experiment,
+        [
+            _preference(experiment, metric, (treatment, control), contests(experiment, metric, shown, treatment=index))
+            for metric in experiment.metrics
+            for index, treatment in enumerate(treatments, start=1)
+        ],
     )
     teams = drafted(experiment, shown)
     arms = tuple(_arm(experiment, variant, teams[variant.name]) for variant in experiment.variants)
@@ -35,7 +41,7 @@ def interleaved(log: EventLog, life: Life) -> Report:
     return Report(
         experiment=experiment.name,
         hypothesis=experiment.hypothesis,
-        surface=experiment.surface,
+        surface=", ".join(experiment.on),
         method=experiment.method,
         unit=experiment.unit,
         alpha=experiment.alpha,
@@ -77,11 +83,10 @@ def _value(metric: Metric, units: Drafted) -> Value:
     return Value(metric.name, total, total / base if base else None, len(units.picks))
 
 
-def _preference(experiment: Experiment, metric: Metric, wins: Contests) -> Comparison:
-    control, treatment = (variant.name for variant in experiment.variants)
-    pair = Comparison(metric.name, metric.role, variant=treatment, control=control, better=metric.better)
+def _preference(experiment: Experiment, metric: Metric, names: tuple[str, str], wins: Contests) -> Comparison:
+    pair = Comparison(metric.name, metric.role, variant=names[0], control=names[1], better=metric.better)
     try:
-        found = preference(wins.control, wins.treatment, wins.ties, alpha=experiment.alpha)
+        found = credit_preference(wins.credit_control, wins.credit_treatment, wins.rewards, alpha=experiment.alpha)
     except InputError as error:
         return incomputable(pair, str(error))
     low, high, p_value = found.low, found.high, found.p_value
@@ -92,6 +97,7 @@ def _preference(experiment: Experiment, metric: Metric, wins: Contests) -> Compa
         horizon = experiment.analysis.units
         one = always_valid(found.delta, found.std_error, found.users, horizon=horizon, alpha=experiment.alpha)
         low, high, p_value = one.low, one.high, one.p_value
+    slates = float(wins.control.sum() + wins.treatment.sum() + wins.ties.sum())
     return msgspec.structs.replace(
         pair,
         difference=found.delta,
@@ -101,10 +107,11 @@ def _preference(experiment: Experiment, metric: Metric, wins: Contests) -> Compa
         p_value=p_value,
         significant=p_value < experiment.alpha,
         votes=Votes(
-            impressions=int(found.impressions),
+            impressions=int(slates),
             users=found.users,
             users_for_control=found.users_for_a,
             users_for_treatment=found.users_for_b,
             sign_p_value=found.sign_p_value,
+            win_rate=float(wins.treatment.sum() + wins.ties.sum() / 2) / slates,
         ),
     )

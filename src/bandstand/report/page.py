@@ -105,7 +105,7 @@ def _health(checks: Sequence[Check]) -> str:
 
 
 def _metrics(report: Report) -> str:
-    what = "slates won" if report.method == "interleave" else "difference"
+    what = "share won" if report.method == "interleave" else "difference"
     head = ("", "value", f"{what} [{100 * (1 - report.alpha):g} %]", _last_column(report))
     compared = {(one.metric, one.variant): one for one in report.comparisons}
     rows = []

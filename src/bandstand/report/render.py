@@ -49,7 +49,7 @@ def _variants(report: Report) -> Table:
 
 def _metrics(report: Report) -> Text:
     """A heading for each metric, and below it a line for each variant."""
-    what = "slates won" if report.method == "interleave" else "difference"
+    what = "share won" if report.method == "interleave" else "difference"
     lines = [Text(_line("metric", "value", f"{what} [{100 * (1 - report.alpha):g} % interval]", "p"), "bold")]
     compared = {(one.metric, one.variant): one for one in report.comparisons}
     for index, metric in enumerate(dict.fromkeys(one.metric for one in report.comparisons)):

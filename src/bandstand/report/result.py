@@ -45,21 +45,24 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 class Votes(msgspec.Struct, frozen=True):
-    """An interleaving's count: rewarded impressions, and users by whom they preferred."""
+    """An interleaving's count: rewarded impressions, users by whom they preferred, and the share of impressions that
+    the treatment won, ties by half."""
 
     impressions: int
     users: int
     users_for_control: int
     users_for_treatment: int
     sign_p_value: float
+    win_rate: float = 0.5
 
 
 class Comparison(msgspec.Struct, frozen=True):
     """A variant against the control on one metric; where it cannot be computed, `reason` says why.
 
     `difference` is treatment minus control, and `lift` that as a share of the control, None where the control cannot be
-    told from zero. In an interleaving (`votes` is there) it is the share of impressions that the treatment wins beyond
-    one half. Intervals and `p_value` are by the experiment's method (a Bayesian one has none, but `chance_to_win`, and
+    told from zero. In an interleaving (`votes` is there) it is the share of rewards that speak for the treatment beyond
+    one half, those that speak for neither counting half. Intervals and `p_value` are by the experiment's method (a
+    Bayesian one has none, but `chance_to_win`, and
     `risk`, the expected loss of choosing the treatment, as a share of the control); `p_adjusted` allows for the number
     of comparisons, and `significant` is what it decides. `adjusted` says that covariates took part. A guardrail is
     `harmed` where it was shown to be worse (with a margin: by more than that), and `safe` where it was shown not to be.

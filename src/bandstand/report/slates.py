@@ -8,7 +8,8 @@ import msgspec
 from bandstand.events import Decided, Entry, Exposed, Rewarded
 from bandstand.experiments.assignment import unit
 from bandstand.experiments.definition import Experiment
-from bandstand.experiments.interleaving import Team, credited
+from bandstand.experiments.interleaving import Credit
+from bandstand.experiments.interleaving.contests import duels, merged
 from bandstand.report.gather import Life
 from bandstand.store import EventLog, entries
 
@@ -25,13 +26,14 @@ class Slate(msgspec.Struct):
     """A decision under the experiment.
 
     `variant` is the one that decided it, and stays so whatever its user sees later. `seen` holds the positions that
-    were shown, None where all were. Of an interleaved slate `teams` says for whom each of the `positions` counts.
+    were shown, None where all were. Of an interleaved slate `duels` says, for each treatment against the control, for
+    whom each of the `positions` counts.
     """
 
     unit: str
     variant: str
     positions: tuple[int, ...]
-    teams: tuple[Team | None, ...] = ()
+    duels: tuple[tuple[Credit, ...], ...] = ()
     seen: set[int] | None = None
     earned: tuple[Earned, ...] = ()
 
@@ -59,7 +61,7 @@ class _Reading(msgspec.Struct):
         match entry.fact:
             case Decided() as fact:
                 for assignment in fact.assignments:
-                    if assignment.experiment == self.experiment.name:
+                    if assignment.experiment == self.experiment.name and not assignment.forced:
                         self._decided(fact, assignment.variant)
             case Exposed() as fact:
                 self._exposed(fact)
@@ -75,13 +77,8 @@ class _Reading(msgspec.Struct):
         if who is not None:
             positions = tuple(pick.position for pick in fact.picks)
             seen: set[int] | None = None if fact.request.shown else set()
-            self.slates[fact.decision] = Slate(who, variant, positions, self._teams(fact), seen)
-
-    def _teams(self, fact: Decided) -> tuple[Team | None, ...]:
-        control, treatment = (variant.name for variant in self.experiment.variants)
-        sides: dict[str | None, Team] = {control: 0, treatment: 1}
-        drafted = [(pick.item, sides[pick.team]) for pick in fact.picks]
-        return tuple(credited(drafted, fact.rankings[control], fact.rankings[treatment]))
+            against = duels(merged(self.experiment, fact))
+            self.slates[fact.decision] = Slate(who, variant, positions, against, seen)
 
     def _exposed(self, fact: Exposed) -> None:
         slate = self.slates.get(fact.decision)

@@ -1,4 +1,4 @@
-"""What interleaved slates earned, summed by team and unit."""
+"""What interleaved slates earned, summed by variant and unit."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.experiments.definition import Experiment
-from bandstand.experiments.interleaving import Credit, credit
+from bandstand.experiments.interleaving.registry import METHODS
 from bandstand.experiments.metrics import Metric
 from bandstand.report.slates import Slate
 
@@ -15,7 +15,7 @@ Column = npt.NDArray[np.float64]
 
 
 class Drafted(NamedTuple):
-    """What a variant's team had, one row a unit: decisions, picks shown, and each metric's rewards."""
+    """What speaks for a variant, one row a unit: decisions, picks shown, and each metric's rewards."""
 
     decisions: Column
     picks: Column
@@ -23,11 +23,15 @@ class Drafted(NamedTuple):
 
 
 class Contests(NamedTuple):
-    """One row a unit: of the interleaved slates that it rewarded, how many either variant won, and how many neither."""
+    """One row a unit: of the interleaved slates that it rewarded, how many either variant won, and how many neither;
+    what its rewards said for either, and what they came to in all."""
 
     control: Column
     treatment: Column
     ties: Column
+    credit_control: Column
+    credit_treatment: Column
+    rewards: Column
 
 
 class _Share(NamedTuple):
@@ -35,35 +39,45 @@ class _Share(NamedTuple):
 
     variant: str
     unit: str
-    picks: int
+    picks: float
     rewards: list[float]
 
 
 def drafted(experiment: Experiment, slates: Iterable[Slate]) -> dict[str, Drafted]:
-    """Each unit under both variants, with the picks that either team drafted and what these earned."""
+    """Each unit under every variant, with the picks that speak for it and what these earned."""
     shares = (share for slate in slates for share in _shares(experiment, slate))
     return _columns(experiment, _summed(experiment, shares))
 
 
-def contests(metric: Metric, slates: Iterable[Slate]) -> Contests:
+def contests(experiment: Experiment, metric: Metric, slates: Iterable[Slate], *, treatment: int = 1) -> Contests:
     """Who won the slates that were rewarded; a slate without a reward says nothing and is left out."""
-    wins: dict[str, list[int]] = {}
+    earned_by = METHODS[experiment.interleave].earned
+    units: dict[str, list[float]] = {}
     for slate in slates:
         earned = _earned(metric, slate)
         if earned:
-            a, b = credit(slate.teams, earned)
-            wins.setdefault(slate.unit, [0, 0, 0])[0 if a > b else 1 if b > a else 2] += 1
-    table = np.array(list(wins.values()), np.float64).reshape(-1, 3)
+            a, b = earned_by(slate.duels[treatment - 1], earned)
+            row = (a > b, b > a, a == b, a, b, sum(abs(value) for _, value in earned))
+            total = units.setdefault(slate.unit, [0.0] * len(row))
+            for index, value in enumerate(row):
+                total[index] += value
+    table = np.array(list(units.values()), np.float64).reshape(-1, 6)
     return Contests(*table.T)
 
 
 def _shares(experiment: Experiment, slate: Slate) -> Iterator[_Share]:
+    """What counts for each variant: for the control, as it does against the first treatment."""
+    earned_by = METHODS[experiment.interleave].earned
     shown = set(slate.picks())
-    team_of = dict(zip(slate.positions, slate.teams, strict=True))
-    credits: list[Credit] = [credit(slate.teams, _earned(metric, slate)) for metric in experiment.metrics]
-    for team, variant in enumerate(experiment.variants):
-        picks = sum(team_of[position] == team for position in shown)
-        yield _Share(variant.name, slate.unit, picks, [each[team] for each in credits])
+    indices = [index for index, position in enumerate(slate.positions) if position in shown]
+    for at, variant in enumerate(experiment.variants):
+        marks, side = slate.duels[max(at - 1, 0)], min(at, 1)
+        # Balanced interleaving has no teams: each pick counts for whoever ranks it at least as high.
+        picks = sum(marks[index][side] for index in indices)
+        if experiment.interleave == "balanced":
+            picks = sum(marks[index][side] <= marks[index][1 - side] for index in indices)
+        rewards = [earned_by(marks, _earned(metric, slate))[side] for metric in experiment.metrics]
+        yield _Share(variant.name, slate.unit, picks, rewards)
 
 
 def _earned(metric: Metric, slate: Slate) -> list[tuple[int, float]]:

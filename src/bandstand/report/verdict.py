@@ -51,7 +51,7 @@ def _ruled(
 
 def effect(one: Comparison) -> str:
     """The size of a computed difference with its interval: a lift where the control allows one, and of an interleaving
-    the share of slates that the treatment wins.
+    the share of rewards that speak for the treatment.
 
     >>> effect(Comparison("click", "decision", "b", "a", lift=0.02, lift_low=-0.013, lift_high=0.053))
     '+2.0 % [-1.3 %, +5.3 %]'
