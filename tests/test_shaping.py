@@ -151,7 +151,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object], why: str
 
 def test_the_example_in_the_guide_is_accepted_and_names_every_setting() -> None:
     text = (Path(__file__).parents[1] / "docs/recommend.md").read_text("utf-8")
-    (example,) = [toml for toml in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if ".diversity]" in toml]
+    (example,) = [toml for toml in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "mmr" in toml]
     settings = tomllib.loads(example)["strategies"]["default"]["diversity"]
     msgspec.convert(settings, Diversity)
     assert settings.keys() == set(Diversity.__struct_fields__)
