@@ -27,6 +27,7 @@ from bandstand.events import (
     Request,
     Rewarded,
 )
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.assignment import assign
 from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.experiments.interleaving import team_draft
@@ -43,6 +44,7 @@ AB = Experiment(
     (Variant("control", "random", 0.5), Variant("treatment", "default", 0.5)),
     hypothesis="The treatment is clicked more.",
     metrics=(CLICKS, replace(RATE, role="secondary")),
+    analysis=Analysis("fixed", units=100),
 )
 INTERLEAVED = replace(AB, method="interleave", metrics=(CLICKS,))
 
@@ -149,9 +151,8 @@ def test_the_split_is_checked_against_the_weights(result: Report) -> None:
 
 
 def test_the_verdict_is_a_sentence_with_the_effect_and_how_to_take_it(result: Report) -> None:
-    assert (result.verdict.outcome, result.verdict.variant) == ("ahead", "treatment")
-    assert result.verdict.text.startswith("'treatment' is ahead of 'control' on clicks: +")
-    assert result.verdict.text.endswith("It is still running: the test holds for one look at the planned end.")
+    assert (result.verdict.outcome, result.verdict.variant) == ("ship", "treatment")
+    assert result.verdict.text.startswith("Ship 'treatment': 'treatment' is ahead of 'control' on clicks: +")
 
 
 def test_an_experiment_that_was_never_recorded_is_unknown() -> None:
@@ -163,7 +164,7 @@ def test_an_experiment_that_was_never_recorded_is_unknown() -> None:
 
 def test_a_draft_says_that_it_has_not_started() -> None:
     found = report(log_of(put(AB)), "x")
-    assert (found.state, found.since, found.verdict.outcome) == ("draft", None, "waiting")
+    assert (found.state, found.since, found.verdict.outcome) == ("draft", None, "draft")
 
 
 def test_state_times_and_winner_come_from_the_log() -> None:
@@ -218,8 +219,8 @@ def test_many_users_in_both_variants_withhold_the_verdict() -> None:
     alone = [decided(f"d{k}", ("control", "treatment")[k % 2], f"alone{k}") for k in range(40)]
     found = report(log_of(started(AB), shared, alone), "x")
     assert check(found, "one variant each")[0] is False
-    assert found.verdict.outcome == "withheld"
-    assert found.verdict.text.startswith("Withheld: 10 of 50 users saw more than one variant")
+    assert found.verdict.outcome == "broken"
+    assert found.verdict.text.startswith("Broken, no verdict: 10 of 50 users saw more than one variant")
 
 
 def test_deferred_slates_count_once_exposed_and_only_what_was_seen() -> None:
@@ -254,8 +255,8 @@ def test_an_uneven_split_withholds_the_verdict_however_good_the_figures() -> Non
     found = report(log_of(started(AB), facts), "x")
     assert comparison(found, "clicks").p_value == pytest.approx(0, abs=1e-9)
     assert check(found, "sample ratio")[0] is False
-    assert (found.verdict.outcome, found.verdict.variant) == ("withheld", None)
-    assert found.verdict.text.startswith("Withheld: units per variant do not fit the weights")
+    assert (found.verdict.outcome, found.verdict.variant) == ("broken", None)
+    assert found.verdict.text.startswith("Broken, no verdict: units per variant do not fit the weights")
 
 
 @pytest.mark.parametrize(
@@ -276,7 +277,7 @@ def test_what_cannot_be_computed_is_a_sentence_and_never_a_p_value(facts: list[A
     for one in found.comparisons:
         assert reason in (one.reason or "")
         assert (one.p_value, one.p_adjusted, one.difference) == (None, None, None)
-    assert found.verdict.outcome == "waiting"
+    assert found.verdict.outcome == "keep running"
     assert reason in found.verdict.text
 
 
@@ -301,32 +302,41 @@ def test_several_treatments_share_the_error_rate_by_holms_method() -> None:
 
 
 def test_a_guardrail_that_fell_stands_against_a_winner() -> None:
-    guarded = replace(AB, metrics=(CLICKS, Metric("margin", "margin", role="guardrail")))
+    metrics = (CLICKS, Metric("margin", "margin", role="guardrail"))
+    guarded = replace(AB, metrics=metrics, analysis=Analysis("fixed", units=80))
     facts: list[AnyFact] = []
     for variant, hits, margin in (("control", 1, 5.0), ("treatment", 3, 2.0)):
         facts += visits(variant, [hits, hits + 1] * 20, [5] * 40)
         facts += [clicked(f"{variant}{k}", None, margin + k % 2, "margin") for k in range(40)]
     found = report(log_of(started(guarded), facts), "x")
-    assert (found.verdict.outcome, found.verdict.variant) == ("mixed", None)
+    assert (found.verdict.outcome, found.verdict.variant) == ("stop", None)
     assert "Guardrail margin fell with 'treatment': -54.5 % [" in found.verdict.text
 
 
 def test_a_treatment_that_is_worse_is_behind() -> None:
     found = report(log_of(started(AB), visits("control", *TREATMENT), visits("treatment", *CONTROL)), "x")
-    assert (found.verdict.outcome, found.verdict.variant) == ("behind", None)
-    assert found.verdict.text.startswith("'treatment' is behind 'control' on clicks: -")
+    assert (found.verdict.outcome, found.verdict.variant) == ("stop", None)
+    assert found.verdict.text.startswith("Stop, keep 'control': 'treatment' is behind 'control' on clicks: -")
 
 
 def test_alike_variants_are_not_told_apart() -> None:
     facts = visits("control", *CONTROL) + visits("treatment", *CONTROL)
     found = report(log_of(started(AB), facts), "x")
-    assert found.verdict.outcome == "open"
-    assert found.verdict.text.startswith("'treatment' cannot be told from 'control' on clicks: +0.0 % [-")
+    assert found.verdict.outcome == "stop"
+    assert "'treatment' cannot be told from 'control' on clicks: +0.0 % [-" in found.verdict.text
 
 
-def test_learning_from_all_traffic_is_pointed_out() -> None:
-    found = report(log_of(started(replace(AB, learn_from="all"))), "x")
-    assert check(found, "own learning")[1].startswith("the variants learn from each other's traffic")
+def test_means_of_variants_that_learned_from_each_other_are_not_compared() -> None:
+    mixed = [replace(one, teaches=("x/control", "x/treatment")) for one in visits("control", [0, 0], [5, 5])]
+    found = report(log_of(started(replace(AB, learn_from="all")), mixed, visits("treatment", *TREATMENT)), "x")
+    assert check(found, "own learning")[0] is False
+    assert all(one.p_value is None and "learn_from" in (one.reason or "") for one in found.comparisons)
+    assert found.verdict.outcome == "broken"
+
+
+def test_strategies_that_do_not_learn_may_share_their_traffic() -> None:
+    found = report(log_of(started(replace(AB, learn_from="all")), visits("control", *CONTROL)), "x")
+    assert check(found, "own learning")[0] is True
 
 
 A, B = tuple("abcde"), tuple("badce")
@@ -377,8 +387,8 @@ def test_interleaving_finds_the_ranking_that_puts_the_wanted_item_first() -> Non
         facts += [slate] + [wanting(slate, "h") for pick in slate.picks if pick.item == "h"]
         facts += [clicked(f"d{k}", position) for position in range(5) if uniform("noise", k, position) < 0.1]
     found = report(log_of(started(INTERLEAVED), facts, ExperimentMoved("x", "stopped")), "x")
-    assert (found.verdict.outcome, found.verdict.variant) == ("ahead", "treatment")
-    assert found.verdict.text.startswith("'treatment' is ahead of 'control' on clicks: wins ")
+    assert (found.verdict.outcome, found.verdict.variant) == ("ship", "treatment")
+    assert found.verdict.text.startswith("Ship 'treatment': 'treatment' is ahead of 'control' on clicks: wins ")
     assert found.health == ()
 
 

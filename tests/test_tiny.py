@@ -3,6 +3,7 @@
 from bandstand.configuration import definitions, recorded
 from bandstand.engine import Engine, interaction
 from bandstand.events import ItemPut, Request
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.model import Model
 from bandstand.replay import replay
@@ -66,6 +67,7 @@ def test_experiment_reports_that_the_bandit_beats_chance_and_every_decision_can_
         surface="home",
         start=True,
         variants=(Variant("control", "random", 0.5), Variant("bandit", "default", 0.5)),
+        analysis=Analysis("fixed", units=40),
     )
     engine.commit(recorded(engine.model.state, experiment), at=NOON)
     for k in range(600):

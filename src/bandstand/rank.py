@@ -65,13 +65,15 @@ def decide(model: Model, request: Request, *, decision: str) -> Decided:
     trial, variant = mine.experiment, mine.variant
     recipe = (inside if trial.method == "ab" else beside)(state, trial, variant)
     students = trial.variants if trial.learn_from == "all" else [variant]
+    answer = slate(model, asked, recipe)
     return _decided(
         model,
         asked,
         recipe,
-        slate(model, asked, recipe),
+        answer,
         teaches=[] if mine.forced else [inside(state, trial, student) for student in students],
         assignments=(mine.assignment,),
+        rankings=_counterfactual(model, asked, trial, variant) if trial.analysis.trigger == "changed" else None,
     )
 
 
@@ -149,6 +151,16 @@ def _scores(model: Model, asked: Asked, recipe: Recipe, candidates: Offer) -> tu
             return np.r_[heat, np.zeros(len(candidates.inline))], 0
         case "nothing":
             return np.zeros(len(candidates.items)), 0
+
+
+def _counterfactual(model: Model, asked: Asked, trial: Experiment, shown: Variant) -> dict[str, tuple[str, ...]]:
+    """What every variant would have shown: the evidence of a triggered analysis.
+
+    All draw with the chances of the one that is shown, or two policies that are the same would differ by luck.
+    """
+    recipes = [inside(model.state, trial, one)._replace(stream=shown.name) for one in trial.variants]
+    slates = [slate(model, asked, recipe).picks for recipe in recipes]
+    return {one.name: tuple(pick.item for pick in picks) for one, picks in zip(trial.variants, slates, strict=True)}
 
 
 def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:

@@ -67,6 +67,16 @@ def test_entries_are_numbered_from_one_in_the_order_they_were_given(log: EventLo
     assert (items(log), log.head()) == (["a", "b", "c"], 3)
 
 
+def test_a_scan_gives_entries_of_some_kinds_as_they_are_written(log: EventLog) -> None:
+    log.append([seen("a"), Draft(ItemPut("i"), at=2.5), seen("b", user="%s ? :key"), seen("c")])
+    wanted = [
+        (each.seq, each.at, "interacted", events.encode(each.fact).decode()) for each in log.read() if each.seq != 2
+    ]
+    assert list(map(tuple, log.scan(["interacted"]))) == wanted
+    assert list(map(tuple, log.scan(["interacted", "itemput"], after=1, limit=2)))[1:] == wanted[1:2]
+    assert log.scan(["decided"]) == log.scan(["interacted"], after=4) == []
+
+
 def test_appending_nothing_changes_nothing(log: EventLog) -> None:
     assert log.append([]) == []
     assert log.head() == 0

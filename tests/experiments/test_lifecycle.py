@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bandstand.errors import ConflictError
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.experiments.lifecycle import MOVES, check_change, moved
 
@@ -20,6 +21,7 @@ BREAKING: list[dict[str, Any]] = [
     {"method": "interleave"},
     {"interleave": "balanced"},
     {"learn_from": "all"},
+    {"analysis": Analysis("fixed")},
     {"salt": "new"},
     {"alpha": 0.2},
     {"traffic": 0.25},

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from bandstand.cli import bandstand
 from bandstand.configuration import definitions, recorded, rules_in
 from bandstand.engine import Engine
 from bandstand.errors import InputError
+from bandstand.experiments.analysis import faults as faults_of
 from bandstand.experiments.definition import parse
+from bandstand.experiments.metrics import faults
 from bandstand.model import Model
 from bandstand.rules import converted
 from bandstand.settings import Settings
@@ -48,11 +51,16 @@ def test_every_command_is_described() -> None:
 
 def test_example_settings_and_experiment_are_accepted() -> None:
     (settings,) = blocks("docs/operate.md", "toml")
-    (experiment,) = blocks("docs/experiments.md", "toml")
+    experiment, *parts = blocks("docs/experiments.md", "toml")
     engine = Engine(Model(), MemoryLog())
     engine.commit(definitions(engine.model.state, **tomllib.loads(settings)), at=1.0)
     engine.commit(recorded(engine.model.state, parse(tomllib.loads(experiment))), at=2.0)
     assert engine.model.state.trials["softer"].stage == "running"
+    for part in parts:
+        metrics = tomllib.loads(experiment) | tomllib.loads(part)
+        decision = {"name": "clicks", "reward": "click"}
+        whole = parse(metrics | {"metrics": [decision, *metrics["metrics"]]})
+        assert [*faults_of(whole.analysis), *chain.from_iterable(map(faults, whole.metrics))] == []
 
 
 def test_example_rules_are_accepted_and_none_is_active() -> None:

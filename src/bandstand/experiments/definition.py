@@ -9,6 +9,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_typ
 import msgspec
 
 from bandstand.errors import InputError, UnknownError
+from bandstand.experiments import analysis as rules
+from bandstand.experiments import metrics as measures
+from bandstand.experiments.analysis import Analysis
+from bandstand.experiments.metrics import Metric
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Unit = Literal["user", "session", "device"]
@@ -37,19 +41,6 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     strategy: Name
     weight: float
     parameters: dict[str, Any] = {}
-
-
-class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is measured from the rewards called `reward`.
-
-    `mean` is their sum per unit; `ratio` their sum per pick shown, as clicks per impression. Only the `decision`
-    metrics enter the verdict; a `guardrail` may not get worse; a `secondary` one is for information.
-    """
-
-    name: Name
-    reward: Name
-    kind: Literal["mean", "ratio"] = "mean"
-    role: Literal["decision", "guardrail", "secondary"] = "decision"
 
 
 class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +72,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: Name | None = None
     metrics: tuple[Metric, ...] = (Metric("click", "click"),)
     alpha: float = 0.05
+    analysis: Analysis = Analysis()
     start: bool = False
     surfaces: tuple[Name, ...] = ()
     audience: str = ""
@@ -234,6 +226,11 @@ def _metrics(experiment: Experiment) -> Iterator[Problem]:
         yield Problem("no metric has the role 'decision'; name the one that decides", "metrics")
     for name in _repeated(metric.name for metric in experiment.metrics):
         yield Problem(f"metric '{name}' is defined twice; give each its own name", "metrics")
+    for index, metric in enumerate(experiment.metrics):
+        for fault in measures.faults(metric):
+            yield Problem(f"metric '{metric.name}': {fault.message}", f"metrics[{index}].{fault.field}")
+    for fault in rules.faults(experiment.analysis):
+        yield Problem(f"analysis: {fault.message}", f"analysis.{fault.field}")
 
 
 def _numbers(experiment: Experiment) -> Iterator[Problem]:

@@ -36,6 +36,7 @@ _FIXED = (
     "sticky",
     "starts",
     "alpha",
+    "analysis",
 )
 _GROWING = ("traffic", "coverage")
 

@@ -1,132 +1,215 @@
-"""How a variant compares with the control on each metric, and what to say where that cannot be computed."""
+"""How every variant compares with the control on every metric, and what to say where that cannot be computed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from bandstand.errors import InputError
-from bandstand.experiments.definition import Experiment, Metric, Variant
-from bandstand.report.result import Arm, Comparison, Value, Votes
-from bandstand.report.tally import Contests, Units
-from bandstand.stats.interleaving import credit_preference
-from bandstand.stats.means import Difference, difference, ratio_difference
-from bandstand.stats.moments import Moments, PairMoments
-from bandstand.stats.multiple import adjusted
+from bandstand.experiments.definition import Experiment
+from bandstand.experiments.formula import Term
+from bandstand.experiments.metrics import Metric
+from bandstand.report.exposure import Units
+from bandstand.report.infer import Estimate, estimate, guard
+from bandstand.report.measure import Mask, Measured, Sample, measured, sample
+from bandstand.report.result import Arm, Comparison, Value
+from bandstand.stats.group_sequential import group_bounds
+from bandstand.stats.multiple import Adjustment, adjusted
+
+SHARED = (
+    "the variants learned from each other's traffic (learn_from = \"all\"): each one's data depend on what the other "
+    "showed, and a test of their means would be sure of itself and often wrong in sign; run it again with "
+    'learn_from = "own".'
+)
+
+_CORRECTIONS: dict[str, Adjustment] = {
+    "holm": "holm",
+    "hochberg": "simes-hochberg",
+    "benjamini-hochberg": "fdr_bh",
+    "benjamini-yekutieli": "fdr_by",
+}
 
 
-def arm(experiment: Experiment, variant: Variant, units: Units) -> Arm:
+class _Moment(NamedTuple):
+    """All metrics as of one log time; `critical` is the bound of a planned look."""
+
+    table: list[Measured]
+    number: int | None = None
+    critical: float | None = None
+
+
+def arm(experiment: Experiment, index: int, units: Units, table: Sequence[Measured]) -> Arm:
+    variant, among = experiment.variants[index], units.variant == index
+    slates, picks = units.events[Term("decisions")], units.events[Term("picks")]
     return Arm(
         variant=variant.name,
         strategy=variant.strategy,
         weight=variant.weight,
-        units=len(units.picks),
-        decisions=int(units.decisions.sum()),
-        picks=int(units.picks.sum()),
-        metrics=tuple(_value(metric, units) for metric in experiment.metrics),
+        units=int(np.count_nonzero(among)),
+        decisions=int(np.count_nonzero(among[slates.unit])),
+        picks=int(picks.value[among[picks.unit]].sum()),
+        metrics=tuple(_value(each, among) for each in table),
     )
 
 
-def differences(experiment: Experiment, variants: Mapping[str, Units]) -> tuple[Comparison, ...]:
-    """Every treatment of a split against the control."""
-    control, *treatments = (variant.name for variant in experiment.variants)
-    return _for_many(
-        [
-            _difference(experiment, metric, (treatment, variants[treatment]), (control, variants[control]))
-            for metric in experiment.metrics
-            for treatment in treatments
-        ]
-    )
+def table(experiment: Experiment, units: Units, *, at: float) -> list[Measured]:
+    """Every metric of every unit, as of log time `at`."""
+    return [measured(metric, units, at=at) for metric in experiment.metrics]
 
 
-def preferences(experiment: Experiment, contests: Callable[..., Contests]) -> tuple[Comparison, ...]:
-    """Every treatment of an interleaving against the control, from `contests(metric, treatment=index)`."""
-    control, *treatments = (variant.name for variant in experiment.variants)
-    return _for_many(
-        [
-            _preference(experiment, metric, (treatment, control), contests(metric=metric, treatment=index))
-            for metric in experiment.metrics
-            for index, treatment in enumerate(treatments, start=1)
-        ]
-    )
+def differences(
+    experiment: Experiment,
+    units: Units,
+    now: list[Measured],
+    *,
+    among: Mask | None = None,
+    only: Sequence[str] | None = None,
+    shared: bool = False,
+) -> tuple[Comparison, ...]:
+    """Every treatment against the control, of all units or of those `among`; of all metrics or of those of the roles
+    `only`. Arms that are `shared` learned from each other, and are not compared."""
+    moments = [_Moment(now)] if experiment.analysis.method != "group-sequential" else _looks(experiment, units)
+    inside = np.ones(len(units), np.bool_) if among is None else among
+    found = [
+        _comparison(experiment, index, treatment, units, inside, moments, shared=shared)
+        for index, metric in enumerate(experiment.metrics)
+        for treatment in range(1, len(experiment.variants))
+        if only is None or metric.role in only
+    ]
+    return corrected(experiment, found)
 
 
-def _value(metric: Metric, units: Units) -> Value:
-    total = float(units.rewards[metric.name].sum())
-    base = len(units.picks) if metric.kind == "mean" else float(units.picks.sum())
-    return Value(metric.name, total, total / base if base else None)
+def corrected(experiment: Experiment, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """With p-values that allow for the number of comparisons: the decision metrics' by the method that was named, the
+    secondary ones' by Benjamini and Hochberg's. Planned looks share α out instead, and a posterior needs neither."""
+    rule = experiment.analysis
+    if rule.method in ("group-sequential", "bayesian") and experiment.method == "ab":
+        return tuple(comparisons)
+    found = list(comparisons)
+    for role, method in (("decision", rule.correction), ("secondary", "benjamini-hochberg")):
+        family = [k for k, one in enumerate(found) if one.role == role and one.p_value is not None]
+        p_values = [found[k].p_value or 0.0 for k in family]
+        if len(family) > 1 and method != "none":
+            p_values = list(adjusted(p_values, method=_CORRECTIONS[method]))
+        for k, p_value in zip(family, p_values, strict=True):
+            significant = p_value < experiment.alpha
+            found[k] = msgspec.structs.replace(found[k], p_adjusted=p_value, significant=significant)
+    return tuple(found)
 
 
-def _difference(
-    experiment: Experiment, metric: Metric, treatment: tuple[str, Units], control: tuple[str, Units]
+def _comparison(
+    experiment: Experiment,
+    index: int,
+    treatment: int,
+    units: Units,
+    among: Mask,
+    moments: Sequence[_Moment],
+    *,
+    shared: bool,
 ) -> Comparison:
-    pair = Comparison(metric.name, metric.role, variant=treatment[0], control=control[0])
-    for name, units in (treatment, control):
-        count = len(units.picks)
+    metric = experiment.metrics[index]
+    names = experiment.variants[treatment].name, experiment.variants[0].name
+    pair = Comparison(metric.name, metric.role, *names, better=metric.better, margin=metric.margin)
+    if shared:
+        return incomputable(pair, SHARED)
+    for which, name in ((treatment, names[0]), (0, names[1])):
+        count = int(np.count_nonzero(among & (units.variant == which)))
         if count < 2:
             have = f"variant '{name}' has {count} {experiment.unit}{'' if count == 1 else 's'}"
-            return _incomputable(pair, f"{have}, a comparison needs at least 2; wait for more data.")
+            return incomputable(pair, f"{have}, a comparison needs at least 2; {_remedy(count)}.")
+    if not moments:
+        first = -(-experiment.analysis.units // experiment.analysis.looks)
+        return incomputable(pair, f"the first look is at {first:,} {experiment.unit}s; wait for it.")
     try:
-        found = _tested(metric, treatment[1], control[1], alpha=experiment.alpha)
+        return _first_crossing(experiment, metric, pair, index, treatment, units, among, moments)
     except InputError as error:
-        return _incomputable(pair, str(error))
-    lift = found.relative
-    return msgspec.structs.replace(
-        pair,
-        difference=found.difference,
-        low=found.low,
-        high=found.high,
-        lift=lift.value if lift else None,
-        lift_low=lift.low if lift else None,
-        lift_high=lift.high if lift else None,
-        p_value=found.p_value,
-    )
+        return incomputable(pair, _in_words(error, metric))
 
 
-def _tested(metric: Metric, treatment: Units, control: Units, *, alpha: float) -> Difference:
-    if metric.kind == "mean":
-        means = (Moments.of(units.rewards[metric.name]) for units in (treatment, control))
-        return difference(*means, alpha=alpha)
-    ratios = (PairMoments.of(units.rewards[metric.name], units.picks) for units in (treatment, control))
-    return ratio_difference(*ratios, alpha=alpha)
-
-
-def _preference(experiment: Experiment, metric: Metric, names: tuple[str, str], found: Contests) -> Comparison:
-    pair = Comparison(metric.name, metric.role, variant=names[0], control=names[1])
-    try:
-        by_credit = credit_preference(
-            found.credit_control, found.credit_treatment, found.rewards, alpha=experiment.alpha
+def _first_crossing(
+    experiment: Experiment,
+    metric: Metric,
+    pair: Comparison,
+    index: int,
+    treatment: int,
+    units: Units,
+    among: Mask,
+    moments: Sequence[_Moment],
+) -> Comparison:
+    """The comparison at the first planned look that decides, else at the last one; elsewhere there is one look."""
+    found = pair
+    for moment in moments:
+        of = moment.table[index]
+        ours, theirs = (sample(of, among & (units.variant == which)) for which in (treatment, 0))
+        one = estimate(
+            metric, ours, theirs, analysis=experiment.analysis, alpha=experiment.alpha, critical=moment.critical
         )
-    except InputError as error:
-        return _incomputable(pair, str(error))
-    slates = float(found.control.sum() + found.treatment.sum() + found.ties.sum())
+        found = _filled(pair, one, look=moment.number)
+        if metric.role == "guardrail":
+            held = guard(metric, ours, theirs, analysis=experiment.analysis, alpha=experiment.alpha)
+            found = msgspec.structs.replace(found, harmed=held.harmed, safe=held.safe)
+        if one.significant:
+            break
+    return found
+
+
+def _looks(experiment: Experiment, units: Units) -> list[_Moment]:
+    """The planned looks that have passed: each as of the moment at which its share of the planned units had come.
+
+    They are taken from the log whenever the report is asked for, so that reading it more often is no further look.
+    Comparisons of decision metrics share α out evenly.
+    """
+    rule = experiment.analysis
+    entered = np.sort(units.first)
+    family = sum(metric.role == "decision" for metric in experiment.metrics) * (len(experiment.variants) - 1)
+    counts = [-(-rule.units * (look + 1) // rule.looks) for look in range(rule.looks)]
+    bounds = group_bounds([count / counts[-1] for count in counts], alpha=experiment.alpha / max(family, 1))
+    return [
+        _Moment(table(experiment, units, at=float(entered[count - 1])), number, bound)
+        for number, (count, bound) in enumerate(zip(counts, bounds, strict=True), start=1)
+        if count <= len(entered)
+    ]
+
+
+def _filled(pair: Comparison, one: Estimate, *, look: int | None) -> Comparison:
+    lift, lift_low, lift_high = one.lift or (None, None, None)
     return msgspec.structs.replace(
         pair,
-        difference=by_credit.delta,
-        low=by_credit.low,
-        high=by_credit.high,
-        p_value=by_credit.p_value,
-        votes=Votes(
-            impressions=int(slates),
-            users=by_credit.users,
-            users_for_control=by_credit.users_for_a,
-            users_for_treatment=by_credit.users_for_b,
-            sign_p_value=by_credit.sign_p_value,
-            win_rate=float(found.treatment.sum() + found.ties.sum() / 2) / slates,
-        ),
+        difference=one.difference,
+        low=one.low,
+        high=one.high,
+        std_error=one.std_error,
+        lift=lift,
+        lift_low=lift_low,
+        lift_high=lift_high,
+        p_value=one.p_value,
+        significant=one.significant,
+        adjusted=one.adjusted,
+        chance_to_win=one.chance_to_win,
+        risk=one.risk,
+        look=look,
     )
 
 
-def _incomputable(pair: Comparison, why: str) -> Comparison:
+def _value(of: Measured, among: Mask) -> Value:
+    try:
+        found: Sample = sample(of, among)
+    except InputError:
+        inside = among & of.counted
+        return Value(of.metric.name, float(of.above[inside].sum()), None, int(np.count_nonzero(inside)))
+    return Value(of.metric.name, found.total, found.value, found.n)
+
+
+def incomputable(pair: Comparison, why: str) -> Comparison:
     return msgspec.structs.replace(pair, reason=f"{pair.metric}, {pair.variant} against {pair.control}: {why}")
 
 
-def _for_many(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """With the p-values that decide corrected for their number; guardrails and secondary metrics stay out of it."""
-    family = [one.p_value for one in comparisons if one.role == "decision" and one.p_value is not None]
-    corrected = iter(adjusted(family) if len(family) > 1 else family)
-    return tuple(
-        msgspec.structs.replace(one, p_adjusted=next(corrected))
-        if one.role == "decision" and one.p_value is not None
-        else one
-        for one in comparisons
-    )
+def _remedy(count: int) -> str:
+    return "wait for more data" if count else "wait for more data, or look whether anybody is sent there"
+
+
+def _in_words(error: InputError, metric: Metric) -> str:
+    if metric.window_s is not None and error.code == "too_few":
+        return f"{error} Only units whose window of {metric.window_s:g} s has passed count."
+    return str(error)

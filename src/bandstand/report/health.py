@@ -1,48 +1,62 @@
 """Whether an experiment's figures can be believed; asked before any of them is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from bandstand.report.collect import Collected
+import numpy as np
+
+from bandstand.experiments.definition import Experiment
+from bandstand.experiments.formula import Term
+from bandstand.experiments.metrics import DAY_S, Metric, formula
+from bandstand.report.compare import SHARED
+from bandstand.report.exposure import Units
+from bandstand.report.measure import Measured, matured
 from bandstand.report.result import Arm, Check
 from bandstand.stats.sample_ratio import sample_ratio
+from bandstand.stats.sequential_ratio import sequential_sample_ratio
 
 # GrowthBook's defaults: DEFAULT_MULTIPLE_EXPOSURES_THRESHOLD and …_ENOUGH_DATA_THRESHOLD in its shared/constants.ts.
 _CROSSED_SHARE = 0.01
 _CROSSED_UNITS = 10
 
+_DEAD_UNITS = 1000
+"""In all arms: of so many at least one has done what an app counts, or it is not counted at all."""
 
-def checks(collected: Collected, arms: Sequence[Arm], *, crossed: int) -> tuple[Check, ...]:
-    found = [] if collected.experiment.method == "interleave" else [_ratio(arms), _crossed(collected, arms, crossed)]
-    unseen = sum(not slate.shown for slate in collected.slates.values())
-    if unseen:
-        found.append(
-            Check(
-                "exposures",
-                None,
-                f"{unseen} of {len(collected.slates)} decisions wait for an exposure and do not count until then",
-            )
-        )
-    if collected.experiment.learn_from == "all":
-        found.append(
-            Check(
-                "own learning",
-                None,
-                'the variants learn from each other\'s traffic (learn_from = "all"), which blurs or even turns a '
-                "difference between policies",
-            )
-        )
+_LOSS_ALPHA = 1e-3
+"""As of the sample ratio, and for the same reason: it is looked at every day."""
+
+
+def checks(
+    experiment: Experiment, units: Units, arms: Sequence[Arm], table: Sequence[Measured], *, shared: bool, at: float
+) -> tuple[Check, ...]:
+    """What could make the figures of a split wrong, each with what to do about it."""
+    found = [_ratio(arms), _crossed(experiment, arms, units.crossed)]
+    found.extend(_exposures(experiment, units))
+    found.extend(_dead(experiment, table))
+    found.extend(_young(experiment, table))
+    found.extend(_late(experiment, units, at))
+    if shared:
+        found.append(Check("own learning", False, SHARED.rstrip(".")))
+    elif experiment.learn_from == "all":
+        found.append(Check("own learning", True, "no decision taught more than one variant"))
     return tuple(found)
 
 
 def _ratio(arms: Sequence[Arm]) -> Check:
-    counts = {arm.variant: arm.units for arm in arms}
-    found = sample_ratio(counts, {arm.variant: arm.weight for arm in arms})
-    fits = f"{' : '.join(map(str, counts.values()))} units fit the weights"
-    return Check("sample ratio", found.ok, found.reason or f"{fits} (p = {found.p_value:.2g})")
+    """At every look by a Bayes factor, and by Pearson's test, which finds more at the end."""
+    counts, weights = {arm.variant: arm.units for arm in arms}, {arm.variant: arm.weight for arm in arms}
+    found = sample_ratio(counts, weights)
+    always = sequential_sample_ratio(counts, weights)
+    fits = f"{' : '.join(map(str, counts.values()))} units"
+    if found.ok and not always.ok:
+        why = "do not fit the weights"
+        return Check(
+            "sample ratio", False, f"{fits} {why} (always-valid p = {always.p_value:.2g}); look for lost exposures"
+        )
+    return Check("sample ratio", found.ok, found.reason or f"{fits} fit the weights (p = {found.p_value:.2g})")
 
 
-def _crossed(collected: Collected, arms: Sequence[Arm], crossed: int) -> Check:
-    unit = collected.experiment.unit
+def _crossed(experiment: Experiment, arms: Sequence[Arm], crossed: int) -> Check:
+    unit = experiment.unit
     total = crossed + sum(arm.units for arm in arms)
     if not crossed:
         return Check("one variant each", True, f"no {unit} saw more than one variant")
@@ -50,3 +64,76 @@ def _crossed(collected: Collected, arms: Sequence[Arm], crossed: int) -> Check:
     text = f"{crossed} of {total} {unit}s saw more than one variant and are left out"
     why = "; find out why ids change sides before reading the results" if many else ""
     return Check("one variant each", not many, text + why)
+
+
+def _exposures(experiment: Experiment, units: Units) -> Iterator[Check]:
+    """Slates that wait for their exposure, whether one variant loses more of them, and how long they take."""
+    unseen, decided = int(units.unseen.sum()), units.decided
+    if not unseen:
+        return
+    lost = units.unseen / np.maximum(decided, 1)
+    shares = " : ".join(f"{share:.1%}".replace("%", " %") for share in lost)
+    text = f"{unseen} of {int(decided.sum())} decisions wait for an exposure and do not count until then"
+    # If exposure does not depend on the variant, decisions that were exposed split as all decisions do.
+    names = [variant.name for variant in experiment.variants]
+    seen = dict(zip(names, (decided - units.unseen).tolist(), strict=True))
+    made = {name: float(count) for name, count in zip(names, decided.tolist(), strict=True)}
+    uneven = len(names) > 1 and min(made.values()) > 0
+    if uneven and sample_ratio(seen, made, alpha=_LOSS_ALPHA).ok is False:
+        why = f"; of the variants' decisions {shares} wait, too unequal for chance: one of them is shown less reliably"
+        yield Check("exposures", False, text + why + "; find out why before reading the results")
+    else:
+        yield Check("exposures", None, text)
+    if len(units.lag_s):
+        delays = [units.lag_s[units.lag_variant == index] for index in range(len(names))]
+        medians = [float(np.median(delay)) for delay in delays if len(delay)]
+        told = " : ".join(f"{median:.3g}" for median in medians)
+        slow = len(medians) > 1 and max(medians) > 2 * min(medians) + 1.0
+        why = "; one variant is shown much later than another, which changes who waits for it" if slow else ""
+        yield Check("exposure lag", None if slow else True, f"half are shown within {told} s{why}")
+
+
+def _dead(experiment: Experiment, table: Sequence[Measured]) -> Iterator[Check]:
+    """Metrics of which nothing ever came."""
+    for of in table:
+        total = int(np.count_nonzero(of.counted))
+        alive = len(of.rows[1]) > 0 if of.rows is not None else bool(of.above[of.counted].any())
+        if not alive and total:
+            many = total >= _DEAD_UNITS and of.metric.role == "decision"
+            text = f"{of.metric.name} is 0 for all {total} {experiment.unit}s; {_what_to_check(of.metric)}"
+            yield Check("metrics", False if many else None, text)
+
+
+def _what_to_check(metric: Metric) -> str:
+    if metric.kind == "retention":
+        return "look whether anybody can have come back yet"
+    names = ", ".join(f"'{term.name}'" for term in formula(metric).terms() if term.name)
+    return f"look whether the app sends {names or 'it'} under this name, with the decision's id"
+
+
+def _young(experiment: Experiment, table: Sequence[Measured]) -> Iterator[Check]:
+    for of in table:
+        young = matured(of)
+        if young:
+            text = f"{of.metric.name} leaves out {young} {experiment.unit}s whose window has not passed yet"
+            yield Check("conversion window", None, text)
+
+
+def _late(experiment: Experiment, units: Units, at: float) -> Iterator[Check]:
+    """How long after a first exposure rewards come: figures of units that are younger will still move."""
+    for metric in experiment.metrics:
+        terms = [term for term in formula(metric).terms() if term.aggregate in ("sum", "count")]
+        if metric.role != "decision" or metric.window_s is not None or metric.kind == "retention" or not terms:
+            continue
+        ages = units.events[Term("sum", terms[0].name)].age_s
+        ages = ages[ages >= 0]
+        if len(ages) < 100 or not len(units):
+            continue
+        late = float(np.quantile(ages, 0.95))
+        young = float(np.mean(units.first > at - late))
+        if late > DAY_S and young > 0.2:
+            text = (
+                f"19 of 20 rewards of {metric.name} come within {late / DAY_S:.1f} days of a first exposure, and "
+                f"{young:.0%} of {experiment.unit}s are younger; their figures will grow: give it a window_s, or wait"
+            )
+            yield Check("reward lag", None, text.replace("%", " %"))

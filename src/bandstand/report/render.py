@@ -6,23 +6,22 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bandstand.report.result import Check, Report
-from bandstand.report.verdict import effect, p_text
+from bandstand.report.result import Check, Comparison, Report
+from bandstand.report.verdict import effect, p_text, reasons, role
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "yellow")}
-_COLOURS = {"ahead": "bold green", "behind": "bold red", "withheld": "bold red"}
+_COLOURS = {"ship": "bold green", "stop": "bold red", "broken": "bold red"}
 
 
 def render(report: Report) -> RenderableType:
     """Health, verdict, what each variant showed, and how they compare, in this order."""
     verdict = Text(report.verdict.text, style=_COLOURS.get(report.verdict.outcome, "bold"))
-    reasons = [Text(one.reason) for one in report.comparisons if one.reason and one.reason not in verdict.plain]
     hypothesis = [Text(report.hypothesis, style="italic")] if report.hypothesis else []
     health = [_check(check) for check in report.health]
     gap = Text()
-    return Group(
-        _title(report), *hypothesis, gap, *health, verdict, gap, _variants(report), gap, _metrics(report), *reasons
-    )
+    missing = map(Text, reasons(report))
+    figures: list[RenderableType] = [_variants(report), gap, _metrics(report), *missing, *_segments(report)]
+    return Group(_title(report), *hypothesis, gap, *health, verdict, gap, *figures)
 
 
 def _title(report: Report) -> Text:
@@ -48,22 +47,47 @@ def _variants(report: Report) -> Table:
     return table
 
 
-def _metrics(report: Report) -> Table:
-    """A heading for each metric, and below it a row for each variant."""
+def _metrics(report: Report) -> Text:
+    """A heading for each metric, and below it a line for each variant."""
     what = "share won" if report.method == "interleave" else "difference"
-    table = Table("metric", box=None, pad_edge=False)
-    table.add_column("value", justify="right")
-    table.add_column(f"{what} [{100 * (1 - report.alpha):g} % interval]", no_wrap=True)
-    table.add_column("p", justify="right")
+    lines = [Text(_line("metric", "value", f"{what} [{100 * (1 - report.alpha):g} % interval]", "p"), "bold")]
     compared = {(one.metric, one.variant): one for one in report.comparisons}
-    roles = {one.metric: one.role for one in report.comparisons}
-    for index, metric in enumerate(roles):
-        table.add_row(Text.assemble((metric, "bold"), f" {roles[metric]}"))
+    for index, metric in enumerate(dict.fromkeys(one.metric for one in report.comparisons)):
+        lines.append(Text.assemble((metric, "bold"), f"  {role(report, metric)}"))
         for arm in report.variants:
-            one = compared.get((metric, arm.variant))
-            figures = (effect(one), p_text(one)) if one is not None and one.reason is None else ()
-            table.add_row(f"  {arm.variant}", _number(arm.metrics[index].value), *figures)
-    return table
+            value = _number(arm.metrics[index].value)
+            lines.append(_told(f"  {arm.variant}", value, compared.get((metric, arm.variant))))
+    return Text("\n").join(lines)
+
+
+def _segments(report: Report) -> list[Text]:
+    """What each value of a context field says by itself, below whether they differ at all."""
+    lines = []
+    for field in dict.fromkeys(row.field for row in report.segments):
+        rows = [row for row in report.segments if row.field == field]
+        told = [row.p_differs for row in rows if row.p_differs is not None]
+        differs = f"p = {min(told):.2g} of no difference between them" if told else "too few to compare"
+        lines += [Text(), Text.assemble(("by " + field, "bold"), f"  {differs}")]
+        several = len({(row.comparison.metric, row.comparison.variant) for row in rows}) > 1
+        for row in rows:
+            name = f"  {row.value} {row.comparison.metric} {row.comparison.variant}" if several else f"  {row.value}"
+            lines.append(_told(name, f"{row.units:,}", row.comparison))
+    return lines
+
+
+def _told(name: str, value: str, one: Comparison | None) -> Text:
+    figures = (effect(one), p_text(one)) if one is not None and one.told else ("", "")
+    return Text(_line(name, value, *figures), _colour(one))
+
+
+def _line(name: str, value: str, figures: str, p: str) -> str:
+    return f"{name[:24]:<24} {value:>9}  {figures:<32} {p:>10}".rstrip()
+
+
+def _colour(one: Comparison | None) -> str:
+    if one is None or not one.significant or one.role == "guardrail":
+        return "red" if one is not None and one.harmed else ""
+    return "green" if one.better_by > 0 else "red"
 
 
 def _number(value: float | None) -> str:

@@ -4,13 +4,15 @@ from typing import Literal
 
 import msgspec
 
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Method, Unit
 
-Outcome = Literal["ahead", "behind", "mixed", "open", "waiting", "withheld"]
+Outcome = Literal["ship", "stop", "keep running", "broken", "draft"]
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that must be in order before the figures mean anything; `ok` is None where it cannot be told."""
+    """One thing that must be in order before the figures mean anything; `ok` is None where it cannot be told, or is
+    only worth knowing."""
 
     name: str
     ok: bool | None
@@ -18,11 +20,13 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Value(msgspec.Struct, frozen=True):
-    """A metric of one variant: the sum of its rewards, and per unit (`mean`) or per pick shown (`ratio`)."""
+    """A metric of one variant: the sum of its rewards, and its value: per unit, a share, a ratio or a quantile. `units`
+    are those that are old enough for it."""
 
     metric: str
     total: float
     value: float | None
+    units: int = 0
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -57,28 +61,82 @@ class Comparison(msgspec.Struct, frozen=True):
 
     `difference` is treatment minus control, and `lift` that as a share of the control, None where the control cannot be
     told from zero. In an interleaving (`votes` is there) it is the share of rewards that speak for the treatment beyond
-    one half, those that speak for neither counting half. `p_adjusted` allows for the number of decision comparisons
-    (Holm).
+    one half, those that speak for neither counting half. Intervals and `p_value` are by the experiment's method (a
+    Bayesian one has none, but `chance_to_win`, and
+    `risk`, the expected loss of choosing the treatment, as a share of the control); `p_adjusted` allows for the number
+    of comparisons, and `significant` is what it decides. `adjusted` says that covariates took part. A guardrail is
+    `harmed` where it was shown to be worse (with a margin: by more than that), and `safe` where it was shown not to be.
     """
 
     metric: str
     role: str
     variant: str
     control: str
+    better: str = "higher"
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    std_error: float | None = None
     lift: float | None = None
     lift_low: float | None = None
     lift_high: float | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
+    significant: bool | None = None
+    adjusted: bool = False
+    chance_to_win: float | None = None
+    risk: float | None = None
+    margin: float | None = None
+    harmed: bool | None = None
+    safe: bool | None = None
+    look: int | None = None
     votes: Votes | None = None
     reason: str | None = None
 
+    @property
+    def told(self) -> bool:
+        return self.difference is not None
+
+    @property
+    def better_by(self) -> float:
+        """The difference, above zero where the treatment is better."""
+        found = self.difference or 0.0
+        return -found if self.better == "lower" else found
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A decision metric among the units with one value of a context field, each under 1 − α on its own. `p_differs` is
+    the p-value of "the variant works alike in all segments of this field" (Cochran's Q), corrected over fields."""
+
+    field: str
+    value: str
+    units: int
+    comparison: Comparison
+    p_differs: float | None = None
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A comparison as it stood at one moment: a lift where `relative`, else a difference."""
+
+    at: float
+    metric: str
+    variant: str
+    value: float
+    low: float
+    high: float
+    relative: bool
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """How many units each variant had by then."""
+
+    at: float
+    units: tuple[int, ...]
+
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the figures amount to. `variant` is the one that is ahead, where one is."""
+    """What the figures amount to by the rule that was written down beforehand, and why. `variant` is the one to ship,
+    where one is."""
 
     outcome: Outcome
     text: str
@@ -94,13 +152,17 @@ class Report(msgspec.Struct, frozen=True):
     method: Method
     unit: Unit
     alpha: float
+    analysis: Analysis
     state: str
     winner: str | None
     since: float | None
     until: float | None
     at: float
     as_of: int
+    verdict: Verdict
     health: tuple[Check, ...]
     variants: tuple[Arm, ...]
     comparisons: tuple[Comparison, ...]
-    verdict: Verdict
+    segments: tuple[Segment, ...] = ()
+    timeline: tuple[Point, ...] = ()
+    entered: tuple[Entered, ...] = ()

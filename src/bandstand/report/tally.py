@@ -1,32 +1,25 @@
-"""What was collected, summed by variant and unit."""
+"""What interleaved slates earned, summed by variant and unit."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.experiments.definition import Experiment, Metric
+from bandstand.experiments.definition import Experiment
 from bandstand.experiments.interleaving.registry import METHODS
-from bandstand.report.collect import Slate
+from bandstand.experiments.metrics import Metric
+from bandstand.report.slates import Slate
 
 Column = npt.NDArray[np.float64]
 
 
-class Units(NamedTuple):
-    """A variant's units, one row each: decisions, picks shown, and each metric's rewards."""
+class Drafted(NamedTuple):
+    """What speaks for a variant, one row a unit: decisions, picks shown, and each metric's rewards."""
 
     decisions: Column
     picks: Column
     rewards: dict[str, Column]
-
-
-class Split(NamedTuple):
-    """`crossed` units saw more than one variant and are left out: their behaviour speaks for none."""
-
-    variants: dict[str, Units]
-    crossed: int
 
 
 class Contests(NamedTuple):
@@ -50,20 +43,9 @@ class _Share(NamedTuple):
     rewards: list[float]
 
 
-def split(experiment: Experiment, slates: Iterable[Slate]) -> Split:
-    """Each unit under the one variant that it saw."""
-    sums = _summed(experiment, (_whole(experiment, slate) for slate in slates))
-    variants_seen = Counter(unit for units in sums.values() for unit in units)
-    crossed = {unit for unit, count in variants_seen.items() if count > 1}
-    for units in sums.values():
-        for unit in crossed.intersection(units):
-            del units[unit]
-    return Split(_columns(experiment, sums), len(crossed))
-
-
-def teams(experiment: Experiment, slates: Iterable[Slate]) -> dict[str, Units]:
+def drafted(experiment: Experiment, slates: Iterable[Slate]) -> dict[str, Drafted]:
     """Each unit under every variant, with the picks that speak for it and what these earned."""
-    shares = (share for slate in slates for share in _drafted(experiment, slate))
+    shares = (share for slate in slates for share in _shares(experiment, slate))
     return _columns(experiment, _summed(experiment, shares))
 
 
@@ -83,12 +65,7 @@ def contests(experiment: Experiment, metric: Metric, slates: Iterable[Slate], *,
     return Contests(*table.T)
 
 
-def _whole(experiment: Experiment, slate: Slate) -> _Share:
-    rewards = [sum(one.value for one in slate.rewards(metric.reward)) for metric in experiment.metrics]
-    return _Share(slate.variant, slate.unit, len(slate.picks()), rewards)
-
-
-def _drafted(experiment: Experiment, slate: Slate) -> Iterator[_Share]:
+def _shares(experiment: Experiment, slate: Slate) -> Iterator[_Share]:
     """What counts for each variant: for the control, as it does against the first treatment."""
     earned_by = METHODS[experiment.interleave].earned
     shown = set(slate.picks())
@@ -122,11 +99,11 @@ def _summed(experiment: Experiment, shares: Iterable[_Share]) -> dict[str, dict[
     return sums
 
 
-def _columns(experiment: Experiment, sums: dict[str, dict[str, list[float]]]) -> dict[str, Units]:
-    found: dict[str, Units] = {}
+def _columns(experiment: Experiment, sums: dict[str, dict[str, list[float]]]) -> dict[str, Drafted]:
+    found: dict[str, Drafted] = {}
     for variant, units in sums.items():
         table = np.array(list(units.values()), np.float64).reshape(-1, 2 + len(experiment.metrics))
         decisions, picks, *rewards = table.T
         named = {metric.name: column for metric, column in zip(experiment.metrics, rewards, strict=True)}
-        found[variant] = Units(decisions, picks, named)
+        found[variant] = Drafted(decisions, picks, named)
     return found

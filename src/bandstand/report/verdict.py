@@ -1,30 +1,52 @@
-"""The result in a sentence."""
+"""The result in a sentence: ship, stop, keep running or broken, by the rule that was written down beforehand."""
 
 from collections.abc import Sequence
 
 from bandstand.experiments.definition import Experiment
-from bandstand.report.result import Check, Comparison, Outcome, Verdict
+from bandstand.report.result import Check, Comparison, Report, Verdict
 
 
-def verdict(experiment: Experiment, state: str, health: Sequence[Check], comparisons: Sequence[Comparison]) -> Verdict:
-    """What the decision metrics say together, in the light of health and guardrails."""
+def verdict(
+    experiment: Experiment, state: str, health: Sequence[Check], comparisons: Sequence[Comparison], *, units: int
+) -> Verdict:
+    """What the decision metrics say together, in the light of health and guardrails, of so many `units` in all."""
     failing = [check for check in health if check.ok is False]
     if failing:
-        return Verdict("withheld", f"Withheld: {failing[0].text}.")
+        return Verdict("broken", f"Broken, no verdict: {failing[0].text}.")
     if state == "draft":
-        return Verdict("waiting", "The experiment is a draft: start it to see results.")
+        return Verdict("draft", "The experiment is a draft: start it to see results.")
     deciding = [one for one in comparisons if one.role == "decision"]
-    told = [one for one in deciding if one.p_value is not None]
+    told = [one for one in deciding if one.told]
     if not told:
-        return Verdict("waiting", f"Nothing can be told yet: {deciding[0].reason}")
-    decisive = [one for one in told if one.p_adjusted is not None and one.p_adjusted < experiment.alpha]
-    harmed = [one for one in comparisons if one.role == "guardrail" and one.high is not None and one.high < 0]
-    sentences = [_sentence(one, decisive=one in decisive) for one in decisive or told]
-    sentences += [f"Guardrail {one.metric} fell with '{one.variant}': {effect(one)}." for one in harmed]
-    if state == "running":
-        sentences.append("It is still running: the test holds for one look at the planned end.")
-    winner = _winner(decisive, harmed)
-    return Verdict(_outcome(winner, decisive), " ".join(sentences), winner)
+        return Verdict("keep running", f"Keep running: nothing can be told yet. {deciding[0].reason}")
+    early = _too_early(experiment, state, units)
+    if early is not None:
+        return Verdict("keep running", f"Keep running: {early} {' '.join(_standing(one) for one in told)}")
+    return _ruled(experiment, state, told, comparisons, units=units)
+
+
+def _ruled(
+    experiment: Experiment, state: str, told: Sequence[Comparison], comparisons: Sequence[Comparison], *, units: int
+) -> Verdict:
+    guards = [one for one in comparisons if one.role == "guardrail"]
+    decisive = [one for one in told if one.significant]
+    candidates = [name for name in _treatments(comparisons) if _wins(experiment, name, decisive, guards)]
+    reasons = [_sentence(one) for one in decisive] + [_guarded(one) for one in guards if one.harmed]
+    if candidates:
+        best = max(candidates, key=lambda name: max(one.better_by for one in decisive if one.variant == name))
+        return Verdict("ship", f"Ship '{best}': {' '.join(_sentence(one) for one in decisive)}{_safe(guards)}", best)
+    if all(_lost(experiment, name, told, guards) for name in _treatments(comparisons)):
+        shown = reasons or [_standing(one) for one in told]
+        return Verdict("stop", f"Stop, keep '{told[0].control}': {' '.join(shown)}")
+    waiting = [one for one in guards if one.margin is not None and not one.safe and not one.harmed]
+    doubts = [f"Guardrail {one.metric} is not yet shown to lose less than {_percent(one.margin)}." for one in waiting]
+    shown = reasons + [_standing(one) for one in told if one not in decisive] + (doubts if decisive else [])
+    if state != "running" or _over(experiment, units):
+        why = "the planned units have come, and" if state == "running" else "it ended, and"
+        return Verdict(
+            "stop", f"Stop, keep '{told[0].control}': {why} the rule for shipping is not met. {' '.join(shown)}"
+        )
+    return Verdict("keep running", f"Keep running: {' '.join(shown)}")
 
 
 def effect(one: Comparison) -> str:
@@ -43,10 +65,86 @@ def effect(one: Comparison) -> str:
 
 def p_text(one: Comparison) -> str:
     """The p-value that decides, "" where there is none. Nobody needs the digits of a very small one."""
+    if one.chance_to_win is not None:
+        return f"wins {one.chance_to_win:.1%}".replace("%", " %")
     shown = one.p_adjusted if one.p_adjusted is not None else one.p_value
-    if shown is None:
+    if shown is None or one.role == "guardrail":  # whose test is another one: of harm, or of the margin
         return ""
     return "< 1e-6" if shown < 1e-6 else f"{shown:.2g}"
+
+
+def role(report: Report, metric: str) -> str:
+    """What the metric is there for, and of a guardrail, how it stands."""
+    about = [one for one in report.comparisons if one.metric == metric]
+    margin = about[0].margin
+    if about[0].role != "guardrail" or not any(one.told for one in about):
+        return about[0].role
+    if any(one.harmed for one in about):
+        return "guardrail: harmed"
+    if margin is None:
+        return "guardrail: no harm shown"
+    held = all(one.safe for one in about)
+    return f"guardrail: {'' if held else 'not yet '}shown to lose less than {_percent(margin)}"
+
+
+def reasons(report: Report) -> list[str]:
+    """Why figures are missing, each reason once, with all metrics that it holds for."""
+    if report.state == "draft":
+        return []
+    about: dict[str, list[str]] = {}
+    for one in report.comparisons:
+        subject, _, why = (one.reason or "").partition(": ")
+        if why:
+            about.setdefault(why, []).append(subject)
+    return [f"{'; '.join(subjects)}: {why}" for why, subjects in about.items() if why not in report.verdict.text]
+
+
+def _too_early(experiment: Experiment, state: str, units: int) -> str | None:
+    """A fixed test is read once: before its end a verdict would be the first of many looks."""
+    rule = experiment.analysis
+    if rule.method != "fixed" or state != "running" or units >= rule.units or experiment.method != "ab":
+        return None
+    return (
+        f"{units:,} of the planned {rule.units:,} {experiment.unit}s took part, and a fixed test holds for one look, "
+        "at the end."
+    )
+
+
+def _over(experiment: Experiment, units: int) -> bool:
+    return experiment.analysis.method in ("fixed", "group-sequential") and units >= experiment.analysis.units
+
+
+def _treatments(comparisons: Sequence[Comparison]) -> list[str]:
+    return list(dict.fromkeys(one.variant for one in comparisons))
+
+
+def _wins(experiment: Experiment, name: str, decisive: Sequence[Comparison], guards: Sequence[Comparison]) -> bool:
+    """Ahead on a decision metric, behind on none, no guardrail harmed, and each with a margin shown to be safe."""
+    own = [one for one in decisive if one.variant == name]
+    if not own or any(one.better_by < 0 for one in own):
+        return False
+    if any(one.risk is not None and one.risk > experiment.analysis.accepted_loss for one in own):
+        return False
+    kept = [one for one in guards if one.variant == name]
+    return not any(one.harmed or (one.margin is not None and not one.safe) for one in kept)
+
+
+def _lost(experiment: Experiment, name: str, told: Sequence[Comparison], guards: Sequence[Comparison]) -> bool:
+    """Harms a guardrail, is behind on a decision metric, or can no longer reach the least effect worth having."""
+    own = [one for one in told if one.variant == name]
+    if any(one.harmed for one in guards if one.variant == name):
+        return True
+    if any(one.significant and one.better_by < 0 for one in own):
+        return True
+    least = experiment.analysis.minimum_effect
+    return bool(own) and least is not None and all(_at_most(one) < least for one in own)
+
+
+def _at_most(one: Comparison) -> float:
+    """The greatest improvement that the interval allows, as a lift."""
+    if one.lift_low is None or one.lift_high is None:
+        return float("inf")
+    return -one.lift_low if one.better == "lower" else one.lift_high
 
 
 def _interval(estimate: Sequence[float | None], form: str, *, shift: float = 0.0) -> str:
@@ -54,25 +152,33 @@ def _interval(estimate: Sequence[float | None], form: str, *, shift: float = 0.0
     return f"{value} [{low}, {high}]"
 
 
-def _sentence(one: Comparison, *, decisive: bool) -> str:
-    p = f"p {'' if p_text(one).startswith('<') else '= '}{p_text(one)}"
-    figures = f"{'wins ' if one.votes else ''}{effect(one)}, {p}{' (Holm)' if one.p_adjusted != one.p_value else ''}."
-    if not decisive:
-        return f"'{one.variant}' cannot be told from '{one.control}' on {one.metric}: {figures}"
-    ahead = one.difference is not None and one.difference > 0
-    return f"'{one.variant}' is {'ahead of' if ahead else 'behind'} '{one.control}' on {one.metric}: {figures}"
+def _percent(share: float | None) -> str:
+    return f"{100 * (share or 0.0):.3g} %"
 
 
-def _winner(decisive: Sequence[Comparison], harmed: Sequence[Comparison]) -> str | None:
-    """The variant furthest ahead of those that are behind on nothing."""
-    behind = {one.variant for one in (*decisive, *harmed) if one.difference is not None and one.difference < 0}
-    ahead = [(one.difference, one.variant) for one in decisive if one.difference and one.variant not in behind]
-    return max(ahead)[1] if ahead else None
+def _figures(one: Comparison) -> str:
+    p = p_text(one)
+    if one.chance_to_win is None and p:
+        p = f"p {'' if p.startswith('<') else '= '}{p}"
+    corrected = " (corrected)" if one.p_adjusted is not None and one.p_adjusted != one.p_value else ""
+    return f"{'wins ' if one.votes else ''}{effect(one)}{', ' if p else ''}{p}{corrected}"
 
 
-def _outcome(winner: str | None, decisive: Sequence[Comparison]) -> Outcome:
-    if winner is not None:
-        return "ahead"
-    if not decisive:
-        return "open"
-    return "behind" if all(one.difference is not None and one.difference < 0 for one in decisive) else "mixed"
+def _sentence(one: Comparison) -> str:
+    side = "ahead of" if one.better_by > 0 else "behind"
+    return f"'{one.variant}' is {side} '{one.control}' on {one.metric}: {_figures(one)}."
+
+
+def _standing(one: Comparison) -> str:
+    if one.significant:
+        return _sentence(one)
+    return f"'{one.variant}' cannot be told from '{one.control}' on {one.metric}: {_figures(one)}."
+
+
+def _guarded(one: Comparison) -> str:
+    verb = "fell" if (one.difference or 0.0) < 0 else "rose"
+    return f"Guardrail {one.metric} {verb} with '{one.variant}': {effect(one)}."
+
+
+def _safe(guards: Sequence[Comparison]) -> str:
+    return " The guardrails hold." if guards else ""

@@ -170,8 +170,9 @@ class _Stage:
 
 
 def _split(experiment: Experiment, seed: int) -> Experiment:
-    """The experiment with a salt of the seed's own: the same users, divided anew."""
-    return replace(experiment, salt=f"{experiment.salt or experiment.name} {seed}", start=True)
+    """The experiment with a salt of the seed's own: the same users, divided anew. It is read once, at the end."""
+    once = replace(experiment.analysis, method="fixed")
+    return replace(experiment, salt=f"{experiment.salt or experiment.name} {seed}", start=True, analysis=once)
 
 
 def _begin(engine: Engine, experiment: Experiment) -> None:

@@ -13,6 +13,11 @@ class Appended(NamedTuple):
     duplicate: bool
 
 
+Written = tuple[int, float, str, str]
+"""An entry whose fact is as it was written down: `seq`, `at`, its kind and its text. Millions of them are read at a
+time, and a plain tuple is what a database's driver makes."""
+
+
 class EventLog(Protocol):
     """Facts in order. `seq` starts at 1 and has no gaps.
 
@@ -28,6 +33,11 @@ class EventLog(Protocol):
 
     def read(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Up to `limit` entries with `seq > after`, oldest first."""
+        ...
+
+    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
+        """Up to `limit` entries of these kinds (`events.kind`) with `seq > after`, oldest first, not decoded: for who
+        reads millions of them and needs little of each."""
         ...
 
     def find(self, key: str) -> Entry | None:

@@ -3,10 +3,11 @@
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import islice
 from threading import Lock
 
-from bandstand.events import AnyFact, Draft, Entry
-from bandstand.store import Appended, Snapshot
+from bandstand.events import AnyFact, Draft, Entry, encode, kind
+from bandstand.store import Appended, Snapshot, Written
 from bandstand.store.line import line, placed
 
 KEPT = 3
@@ -34,6 +35,12 @@ class MemoryLog:
 
     def read(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         return self._entries[after : after + limit]
+
+    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
+        rest = islice(self._entries, after, None)
+        wanted = ((entry, kind(entry.fact)) for entry in rest)
+        found = ((each.seq, each.at, name, encode(each.fact).decode()) for each, name in wanted if name in kinds)
+        return list(islice(found, limit))
 
     def find(self, key: str) -> Entry | None:
         seq = self._seq_of.get(key)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, true
 from bandstand import events
 from bandstand.errors import StoreError
 from bandstand.events import AnyFact, Draft, Entry
-from bandstand.store import Appended, EventLog, Snapshot, Snapshots
+from bandstand.store import Appended, EventLog, Snapshot, Snapshots, Written
 from bandstand.store.database import Database, parsed
 from bandstand.store.line import Line, entry, line, placed, refusal
 from bandstand.store.memory import KEPT, MemoryLog, MemorySnapshots
@@ -57,6 +58,18 @@ class SqlLog:
         with self._database.reading() as connection:
             rows = connection.execute(_PAGE, {"after": after, "most": limit}).all()
         return [entry(*row) for row in rows]
+
+    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
+        with self._database.reading() as connection:
+            mark = _mark(connection)
+            # Past SQLAlchemy's rows, which take longer to make than all that a report does with them.
+            with closing(connection.connection.cursor()) as cursor:
+                cursor.execute(
+                    f"SELECT seq, at, kind, body FROM entry WHERE seq > {mark} "
+                    f"AND kind IN ({', '.join([mark] * len(kinds))}) ORDER BY seq LIMIT {int(limit)}",
+                    (after, *kinds),
+                )
+                return list(cursor.fetchall())
 
     def find(self, key: str) -> Entry | None:
         if refusal(key) is not None:

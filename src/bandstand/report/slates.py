@@ -1,16 +1,16 @@
-"""One pass over the log: what was shown under an experiment, to whom, and what each slate earned."""
+"""The slates of an interleaving: what was shown to whom, for which side each pick stands, and what it earned."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
-from bandstand.errors import UnknownError
-from bandstand.events import Decided, Entry, ExperimentMoved, ExperimentPut, Exposed, Rewarded
+from bandstand.events import Decided, Entry, Exposed, Rewarded
 from bandstand.experiments.assignment import unit
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.interleaving import Credit
 from bandstand.experiments.interleaving.contests import duels, merged
+from bandstand.report.gather import Life
 from bandstand.store import EventLog, entries
 
 
@@ -53,22 +53,11 @@ class Slate(msgspec.Struct):
                 yield one
 
 
-class Collected(msgspec.Struct):
-    """What the log says about an experiment. `since` and `until` are when it started and ended; `as_of` and `at` say
-    how far the log was read. Memory grows by one Slate a decision of this experiment."""
-
+class _Reading(msgspec.Struct):
     experiment: Experiment
-    state: str = "draft"
-    winner: str | None = None
-    since: float | None = None
-    until: float | None = None
-    as_of: int = 0
-    at: float = 0.0
     slates: dict[str, Slate] = {}
 
     def apply(self, entry: Entry) -> None:
-        """Take in the next entry."""
-        self.as_of, self.at = entry.seq, max(self.at, entry.at)
         match entry.fact:
             case Decided() as fact:
                 for assignment in fact.assignments:
@@ -80,10 +69,6 @@ class Collected(msgspec.Struct):
                 slate = self.slates.get(fact.decision)
                 if slate is not None:
                     slate.earned += (Earned(fact.name, fact.position, fact.value),)
-            case ExperimentPut() as fact if fact.name == self.experiment.name:
-                self.experiment = _definition(fact)
-            case ExperimentMoved() as fact if fact.name == self.experiment.name:
-                self._moved(fact, entry.at)
             case _:
                 pass
 
@@ -92,7 +77,7 @@ class Collected(msgspec.Struct):
         if who is not None:
             positions = tuple(pick.position for pick in fact.picks)
             seen: set[int] | None = None if fact.request.shown else set()
-            against = duels(merged(self.experiment, fact)) if self.experiment.method == "interleave" else ()
+            against = duels(merged(self.experiment, fact))
             self.slates[fact.decision] = Slate(who, variant, positions, against, seen)
 
     def _exposed(self, fact: Exposed) -> None:
@@ -104,31 +89,12 @@ class Collected(msgspec.Struct):
         else:
             slate.seen.update(set(fact.positions).intersection(slate.positions))
 
-    def _moved(self, fact: ExperimentMoved, at: float) -> None:
-        self.state, self.winner = fact.to, fact.winner
-        if fact.to == "running":
-            self.since = at
-        elif self.until is None:
-            self.until = at
 
-
-def collect(log: EventLog, name: str) -> Collected:
-    """Everything that the log holds about this experiment; UnknownError where it was never recorded."""
-    found: Collected | None = None
-    known: set[str] = set()
+def slates(log: EventLog, life: Life) -> list[Slate]:
+    """Every slate that was drafted, up to `life.as_of`, with what it earned."""
+    found = _Reading(life.experiment)
     for entry in entries(log):
-        if isinstance(entry.fact, ExperimentPut):
-            known.add(entry.fact.name)
-            if found is None and entry.fact.name == name:
-                found = Collected(_definition(entry.fact))
-        if found is not None:
-            found.apply(entry)
-    if found is None:
-        raise UnknownError(
-            f"experiment '{name}' is not defined; known: {', '.join(sorted(known)) or 'none'}", field="experiment"
-        )
-    return found
-
-
-def _definition(fact: ExperimentPut) -> Experiment:
-    return msgspec.json.decode(fact.definition, type=Experiment)
+        if entry.seq > life.as_of:
+            break
+        found.apply(entry)
+    return list(found.slates.values())

@@ -1,0 +1,117 @@
+"""What came of an interleaving: whose picks were preferred, by slate and by user."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from bandstand.errors import InputError
+from bandstand.experiments.definition import Experiment, Variant
+from bandstand.experiments.metrics import Metric
+from bandstand.report.compare import corrected, incomputable
+from bandstand.report.gather import Life
+from bandstand.report.infer import LEAST_UNITS
+from bandstand.report.result import Arm, Check, Comparison, Report, Value, Votes
+from bandstand.report.slates import Slate, slates
+from bandstand.report.tally import Contests, Drafted, contests, drafted
+from bandstand.report.verdict import verdict
+from bandstand.stats.interleaving import credit_preference
+from bandstand.stats.sequences import always_valid
+from bandstand.store import EventLog
+
+
+def interleaved(log: EventLog, life: Life) -> Report:
+    """Memory grows by one slate a decision."""
+    experiment = life.experiment
+    every = slates(log, life)
+    shown = [slate for slate in every if slate.shown]
+    control, *treatments = (variant.name for variant in experiment.variants)
+    comparisons = corrected(
+        experiment,
+        [
+            _preference(experiment, metric, (treatment, control), contests(experiment, metric, shown, treatment=index))
+            for metric in experiment.metrics
+            for index, treatment in enumerate(treatments, start=1)
+        ],
+    )
+    teams = drafted(experiment, shown)
+    arms = tuple(_arm(experiment, variant, teams[variant.name]) for variant in experiment.variants)
+    health = _health(every, shown)
+    users = len({slate.unit for slate in shown})
+    return Report(
+        experiment=experiment.name,
+        hypothesis=experiment.hypothesis,
+        surface=", ".join(experiment.on),
+        method=experiment.method,
+        unit=experiment.unit,
+        alpha=experiment.alpha,
+        analysis=experiment.analysis,
+        state=life.state,
+        winner=life.winner,
+        since=life.since,
+        until=life.until,
+        at=life.at,
+        as_of=life.as_of,
+        verdict=verdict(experiment, life.state, health, comparisons, units=users),
+        health=health,
+        variants=arms,
+        comparisons=comparisons,
+    )
+
+
+def _health(every: Sequence[Slate], shown: Sequence[Slate]) -> tuple[Check, ...]:
+    unseen = len(every) - len(shown)
+    text = f"{unseen} of {len(every)} decisions wait for an exposure and do not count until then"
+    return (Check("exposures", None, text),) if unseen else ()
+
+
+def _arm(experiment: Experiment, variant: Variant, units: Drafted) -> Arm:
+    return Arm(
+        variant=variant.name,
+        strategy=variant.strategy,
+        weight=variant.weight,
+        units=len(units.picks),
+        decisions=int(units.decisions.sum()),
+        picks=int(units.picks.sum()),
+        metrics=tuple(_value(metric, units) for metric in experiment.metrics),
+    )
+
+
+def _value(metric: Metric, units: Drafted) -> Value:
+    total = float(np.sum(units.rewards[metric.name]))
+    base = len(units.picks) if metric.kind == "mean" else float(units.picks.sum())
+    return Value(metric.name, total, total / base if base else None, len(units.picks))
+
+
+def _preference(experiment: Experiment, metric: Metric, names: tuple[str, str], wins: Contests) -> Comparison:
+    pair = Comparison(metric.name, metric.role, variant=names[0], control=names[1], better=metric.better)
+    try:
+        found = credit_preference(wins.credit_control, wins.credit_treatment, wins.rewards, alpha=experiment.alpha)
+    except InputError as error:
+        return incomputable(pair, str(error))
+    low, high, p_value = found.low, found.high, found.p_value
+    if experiment.analysis.method == "always-valid":
+        if found.users < LEAST_UNITS:
+            have = f"{found.users} users, an always-valid interval begins at {LEAST_UNITS}; wait for more data."
+            return incomputable(pair, have)
+        horizon = experiment.analysis.units
+        one = always_valid(found.delta, found.std_error, found.users, horizon=horizon, alpha=experiment.alpha)
+        low, high, p_value = one.low, one.high, one.p_value
+    slates = float(wins.control.sum() + wins.treatment.sum() + wins.ties.sum())
+    return msgspec.structs.replace(
+        pair,
+        difference=found.delta,
+        low=low,
+        high=high,
+        std_error=found.std_error,
+        p_value=p_value,
+        significant=p_value < experiment.alpha,
+        votes=Votes(
+            impressions=int(slates),
+            users=found.users,
+            users_for_control=found.users_for_a,
+            users_for_treatment=found.users_for_b,
+            sign_p_value=found.sign_p_value,
+            win_rate=float(wins.treatment.sum() + wins.ties.sum() / 2) / slates,
+        ),
+    )

@@ -1,0 +1,140 @@
+"""A metric's value for every unit, and each arm's moments of it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bandstand.experiments.formula import Column, Formula, Term, evaluate
+from bandstand.experiments.metrics import DAY_S, Metric, covariates, formula, window
+from bandstand.report.exposure import Units
+from bandstand.stats.cross import CrossMoments
+from bandstand.stats.moments import Moments, PairMoments
+from bandstand.stats.quantiles import quantile_moments
+from bandstand.stats.winsor import winsorised
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Measured(NamedTuple):
+    """A metric of all units: numerator, denominator where it is a ratio, and covariates; `counted` are the units old
+    enough for its window. Of a quantile, `rows` are the rewards themselves, and `above` is of no use."""
+
+    metric: Metric
+    counted: Mask
+    above: Column
+    below: Column | None = None
+    before: tuple[Column, ...] = ()
+    rows: tuple[npt.NDArray[np.integer[Any]], Column] | None = None
+
+
+class Sample(NamedTuple):
+    """One arm of a metric; `active` units have a value other than zero. `moments` are of a value per unit, linearised
+    where it is a ratio; `cross` has its covariates beside it."""
+
+    n: int
+    active: int
+    total: float
+    moments: Moments
+    cross: CrossMoments | None = None
+
+    @property
+    def value(self) -> float | None:
+        return self.moments.mean if self.n else None
+
+
+def measured(metric: Metric, units: Units, *, at: float) -> Measured:
+    """The metric as of log time `at`."""
+    start, end = window(metric)
+    counted = units.first + end <= at if np.isfinite(end) else units.first <= at
+    whole = formula(metric)
+    above = column(whole, units, start, end, at=at)
+    below = None
+    if whole.below is not None:
+        below = column(Formula(whole.below), units, start, end, at=at)
+    rows = None
+    if metric.kind == "quantile":
+        rewards = units.events[whole.terms()[0]]
+        inside = (rewards.age_s >= start) & (rewards.age_s < end) & (rewards.at <= at)
+        rows = rewards.unit[inside], rewards.value[inside]
+    elif metric.cap is not None and (above[counted] > 0).any():
+        above = winsorised(above, share=metric.cap)[0]
+    return Measured(metric, counted, above, below, tuple(_before(metric, units)), rows)
+
+
+def column(wanted: Formula, units: Units, start: float, end: float, *, at: float = np.inf) -> Column:
+    """The formula's numerator for each unit, of what it did at ages from `start` to before `end`, until `at`."""
+    columns: dict[Term, Column] = {}
+    for term in Formula(wanted.above).terms():
+        events = units.events[term]
+        inside = (events.age_s >= start) & (events.age_s < end) & (events.at <= at)
+        sums = np.bincount(events.unit[inside], weights=events.value[inside], minlength=len(units))
+        columns[term] = sums.astype(np.float64, copy=False)
+    if not columns:
+        columns = {term: np.zeros(len(units)) for term in units.events}
+    return evaluate(wanted.above, columns)
+
+
+def sample(of: Measured, among: Mask) -> Sample:
+    """The arm of the units `among`; InputError where it has no moments, as a ratio over nothing."""
+    inside = among & of.counted
+    n = int(np.count_nonzero(inside))
+    if of.rows is not None:
+        return _quantile(of, inside, n)
+    above = of.above[inside]
+    total, active = float(above.sum()), int(np.count_nonzero(above))
+    if of.below is not None and n:
+        below = of.below[inside]
+        cross = None
+        if of.before:
+            cross = CrossMoments.of(above, below, *(one[inside] for one in of.before))
+            cross = cross.linearised((0, 1), *((k, k + 1) for k in range(2, 2 + len(of.before), 2)))
+        return Sample(n, active, total, PairMoments.of(above, below).ratio(), cross)
+    cross = CrossMoments.of(above, *(one[inside] for one in of.before)) if of.before and n else None
+    return Sample(n, active, total, Moments.of(above), cross)
+
+
+def arms(of: Measured, units: Units, count: int) -> list[Mask]:
+    return [units.variant == index for index in range(count)]
+
+
+def matured(of: Measured) -> int:
+    """How many units were too young to count."""
+    return int(len(of.counted) - np.count_nonzero(of.counted))
+
+
+def _quantile(of: Measured, inside: Mask, n: int) -> Sample:
+    assert of.rows is not None
+    who, values = of.rows
+    kept = inside[who]
+    found = quantile_moments(values[kept], of.metric.quantile, units=who[kept])
+    return Sample(n, len(np.unique(who[kept])), float(values[kept].sum()), found)
+
+
+def _below(wanted: Formula, units: Units, start: float) -> Column:
+    """A covariate's own denominator; picks shown before the experiment are not known, and count as one for all."""
+    below = column(Formula(wanted.below), units, start, 0.0) if wanted.below is not None else np.zeros(len(units))
+    return below if below.any() else np.ones(len(units))
+
+
+def _before(metric: Metric, units: Units) -> Sequence[Column]:
+    """The covariates: of a ratio metric pairs of numerator and denominator, and at last whether a unit is new, for
+    whom nothing before is not the same as having done nothing."""
+    found: list[Column] = []
+    ratio = formula(metric).below is not None
+    start = -metric.before_days * DAY_S
+    for wanted in covariates(metric):
+        above = column(wanted, units, start, 0.0)
+        if metric.cap is not None and (above > 0).any():
+            above = winsorised(above, share=metric.cap)[0]
+        found.append(above)
+        if ratio:
+            found.append(_below(wanted, units, start))
+    if found and 0 < np.count_nonzero(units.newcomer) < len(units):
+        found.append(units.newcomer.astype(np.float64))
+        if ratio:
+            found.append(np.ones(len(units)))
+    if ratio:
+        return found if all(np.ptp(one) > 0 for one in found[::2]) else []
+    return [one for one in found if len(one) and np.ptp(one) > 0]

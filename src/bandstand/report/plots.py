@@ -1,0 +1,170 @@
+"""The pictures of a report, as SVG text that stands in a page by itself."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Final
+
+from bandstand.errors import InputError
+from bandstand.report.result import Comparison, Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Told apart by nearly everybody: Okabe, Ito (2008), "Color universal design"."""
+
+_INK, _FAINT = "#333333", "#c8c8c8"
+_WIDTH_IN = 5.6
+_LETTERS: Final[Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": 10.5,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "text.color": _INK,
+    "svg.fonttype": "none",  # letters stay letters: they can be searched, copied and read aloud
+    "svg.hashsalt": "report",  # or every id is random, and the same report never the same page
+}
+
+
+def intervals(report: Report, metric: str) -> str | None:
+    """The decision metric's interval as it stood at each moment, one colour a variant."""
+    points = [point for point in report.timeline if point.metric == metric]
+    if not points:
+        return None
+    relative = points[-1].relative  # early on a control may not be told from zero, and then there is no lift
+    scale = 100.0 if relative else 1.0
+
+    def draw(axes: "Axes") -> None:
+        axes.axhline(0, color=_INK, linewidth=0.8)
+        for place, arm in enumerate(report.variants[1:]):
+            own = [point for point in points if point.variant == arm.variant and point.relative == relative]
+            if own:
+                times, colour = [_time(point.at) for point in own], COLOURS[place % len(COLOURS)]
+                low, high = [scale * point.low for point in own], [scale * point.high for point in own]
+                axes.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)  # type: ignore[arg-type]
+                values = [scale * point.value for point in own]
+                axes.plot(times, values, color=colour, linewidth=1.8, label=arm.variant)  # type: ignore[arg-type]
+        same = [point for point in points if point.relative == relative]
+        _within(axes, [scale * point.low for point in same], [scale * point.high for point in same])
+        axes.set_ylabel("lift, %" if relative else "difference")
+        _dated(axes)
+        _legend(axes, len(report.variants) - 1)
+
+    return _drawn(draw, height_in=2.6)
+
+
+def forest(report: Report) -> str | None:
+    """Every comparison that could be computed, as lifts on one scale."""
+    rows = [one for one in report.comparisons if one.lift is not None and one.lift_low is not None]
+    if not rows:
+        return None
+
+    def draw(axes: "Axes") -> None:
+        axes.axvline(0, color=_INK, linewidth=0.8)
+        for place, one in enumerate(rows):
+            low, high, lift = (100 * (each or 0.0) for each in (one.lift_low, one.lift_high, one.lift))
+            colour = _verdict_colour(one)
+            axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
+            axes.plot([lift], [place], "o", color=colour, markersize=6)
+            if one.margin is not None:
+                limit = -100 * one.margin if one.better == "higher" else 100 * one.margin
+                axes.plot([limit, limit], [place - 0.3, place + 0.3], color=_INK, linewidth=1.2, linestyle=":")
+        several = len(report.variants) > 2
+        names = [f"{one.metric}, {one.variant}" if several else one.metric for one in rows]
+        axes.set_yticks(range(len(rows)), [_short(name) for name in names])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel("lift over the control, %")
+        axes.tick_params(axis="y", length=0)
+
+    return _drawn(draw, height_in=0.8 + 0.34 * len(rows))
+
+
+def arrivals(report: Report) -> str | None:
+    """Units of each variant by time."""
+    if not report.entered:
+        return None
+
+    def draw(axes: "Axes") -> None:
+        times = [_time(each.at) for each in report.entered]
+        for place, arm in enumerate(report.variants):
+            colour = _FAINT if place == 0 else COLOURS[(place - 1) % len(COLOURS)]
+            counts = [each.units[place] for each in report.entered]
+            width = 4.0 if place == 0 else 1.8  # the control lies below, and equal ones are both seen
+            axes.plot(times, counts, color=colour, linewidth=width, label=arm.variant)  # type: ignore[arg-type]
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_ylabel(f"{report.unit}s")
+        _dated(axes)
+        _legend(axes, len(report.variants))
+
+    return _drawn(draw, height_in=2.2)
+
+
+def _drawn(draw: Callable[["Axes"], None], *, height_in: float) -> str:
+    try:
+        import matplotlib  # an optional dependency, and one that takes a second to import
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError(
+            "a page with plots needs matplotlib; install it with pip install 'bandstand[plots]'", code="missing"
+        ) from None
+    with matplotlib.rc_context(_LETTERS):
+        figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+        axes = figure.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="both", color="#eeeeee", linewidth=0.8)
+        axes.set_axisbelow(True)
+        draw(axes)
+        return _svg(figure)
+
+
+def _svg(figure: "Figure") -> str:
+    """From the svg element on: a page has a prologue of its own, and no date, or no two pages would be alike."""
+    text = StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    whole = text.getvalue()
+    return whole[whole.index("<svg") :]
+
+
+def _within(axes: "Axes", lows: Sequence[float], highs: Sequence[float]) -> None:
+    """Show the later two thirds in full: the first intervals are so wide that nothing else could be seen."""
+    later = len(lows) // 3
+    low, high = min(0.0, *lows[later:]), max(0.0, *highs[later:])
+    space = 0.15 * (high - low) or 1.0
+    axes.set_ylim(low - space, high + space)
+
+
+def _dated(axes: "Axes") -> None:
+    from matplotlib.dates import AutoDateLocator, DateFormatter, num2date
+
+    locator = AutoDateLocator(minticks=3, maxticks=5)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    start, end = (num2date(each) for each in axes.get_xlim())  # type: ignore[no-untyped-call]
+    form = "%d %b" if (end - start).days >= 2 else "%d %b %H:%M"
+    axes.xaxis.set_major_formatter(DateFormatter(form))  # type: ignore[no-untyped-call]
+
+
+def _legend(axes: "Axes", count: int) -> None:
+    if count > 1:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.16), ncols=min(count, 4), borderpad=0)
+
+
+def _verdict_colour(one: Comparison) -> str:
+    if one.harmed or (one.significant and one.better_by < 0):
+        return "#b3261e"
+    if one.safe or (one.significant and one.role != "guardrail"):
+        return "#1a7f37"
+    return "#666666"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:25]}…"
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None)

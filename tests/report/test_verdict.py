@@ -1,0 +1,79 @@
+"""Ship, stop, keep running or broken: the rule that was written down beforehand, applied."""
+
+import numpy as np
+
+from bandstand.chance import bits
+from bandstand.experiments.analysis import Analysis
+from bandstand.experiments.metrics import Metric
+
+from .logs import CLICKS, experiment, reported, users
+
+
+def drawn(name: str, mean: float, size: int = 400) -> np.ndarray:
+    return np.random.default_rng(bits(name)).poisson(mean, size).astype(float)
+
+
+CONTROL, BETTER, ALIKE = drawn("control", 2.0), drawn("better", 2.6), drawn("alike", 2.0)
+WIN = users("control", CONTROL) + users("treatment", BETTER)
+DRAW = users("control", CONTROL) + users("treatment", ALIKE)
+ALWAYS = Analysis(units=800)
+
+
+def test_a_clear_winner_ships() -> None:
+    verdict = reported(experiment(analysis=ALWAYS), WIN).verdict
+    assert (verdict.outcome, verdict.variant) == ("ship", "treatment")
+    assert verdict.text.startswith("Ship 'treatment': 'treatment' is ahead of 'control' on clicks: +")
+
+
+def test_a_metric_of_which_less_is_better_ships_when_it_falls() -> None:
+    facts = users("control", BETTER) + users("treatment", CONTROL)
+    verdict = reported(experiment(Metric("clicks", "click", better="lower"), analysis=ALWAYS), facts).verdict
+    assert (verdict.outcome, verdict.variant) == ("ship", "treatment")
+
+
+def test_what_cannot_be_told_yet_keeps_running() -> None:
+    verdict = reported(experiment(analysis=ALWAYS), DRAW).verdict
+    assert verdict.outcome == "keep running"
+    assert "cannot be told from" in verdict.text
+
+
+def test_what_can_no_longer_reach_the_least_effect_worth_having_stops() -> None:
+    rule = Analysis(units=800, minimum_effect=0.5)
+    verdict = reported(experiment(analysis=rule), DRAW).verdict
+    assert verdict.outcome == "stop"
+    assert verdict.text.startswith("Stop, keep 'control'")
+
+
+def test_a_winner_waits_until_its_guardrail_is_shown_to_be_safe() -> None:
+    tight = Metric("rail", "other", role="guardrail", margin=0.01)
+    others = [
+        (at + 2, fact)
+        for arm in ("control", "treatment")
+        for at, fact in users(arm, drawn(f"rail {arm}", 2.0))
+        if not hasattr(fact, "request")
+    ]
+    renamed = [(at, type(fact)(fact.decision, "other", fact.value, "home", 0, "i0", fact.user)) for at, fact in others]
+    verdict = reported(experiment(CLICKS, tight, analysis=ALWAYS), WIN + renamed).verdict
+    assert verdict.outcome == "keep running"
+    assert "Guardrail rail is not yet shown to lose less than 1 %." in verdict.text
+
+
+def test_a_fixed_test_gives_no_verdict_before_its_planned_end() -> None:
+    # Trap: stopping at the first p < 0.05 makes 5 % false alarms into 38 % (100 looks).
+    early = reported(experiment(analysis=Analysis("fixed", units=1000)), WIN)
+    assert early.verdict.outcome == "keep running"
+    assert "800 of the planned 1,000 users took part, and a fixed test holds for one look" in early.verdict.text
+    assert reported(experiment(analysis=Analysis("fixed", units=800)), WIN).verdict.outcome == "ship"
+    assert reported(experiment(analysis=Analysis("fixed", units=1000)), WIN, state="stopped").verdict.outcome == "ship"
+
+
+def test_an_experiment_that_ended_without_a_winner_keeps_the_control() -> None:
+    verdict = reported(experiment(analysis=ALWAYS), DRAW, state="stopped").verdict
+    assert verdict.outcome == "stop"
+    assert "the rule for shipping is not met" in verdict.text
+
+
+def test_what_fails_a_health_check_is_broken_whatever_its_figures_say() -> None:
+    verdict = reported(experiment(analysis=ALWAYS), WIN + users("treatment", np.ones(700))[800:]).verdict
+    assert verdict.outcome == "broken"
+    assert verdict.variant is None
