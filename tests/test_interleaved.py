@@ -8,6 +8,7 @@ from bandstand.configuration import definitions, recorded, recorded_rule
 from bandstand.engine import Engine
 from bandstand.evaluate import evaluate
 from bandstand.events import Decided, ExperimentMoved, Interleaved, ItemPut, Request
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Interleave, Metric, Variant
 from bandstand.experiments.interleaving import Placed
 from bandstand.experiments.interleaving.contests import Chances, Merged, chances, duels, merged, won
@@ -19,6 +20,9 @@ from bandstand.store import entries
 
 METHODS: list[Interleave] = ["team_draft", "balanced", "probabilistic", "optimised"]
 GREEDY = {"policy": {"kind": "epsilon_greedy", "epsilon": 0.0}, "learning": {"bits": 10}}
+
+
+ONCE = Analysis("fixed", units=30)
 
 
 def trial(interleave: Interleave = "team_draft", *strategies: str, **fields: Any) -> Experiment:
@@ -246,7 +250,7 @@ def test_the_coins_that_might_have_been_are_known_from_what_was_recorded(
 @pytest.mark.parametrize("interleave", METHODS)
 def test_the_report_finds_the_ranking_whose_items_are_wanted(shop: Engine, noon: float, interleave: Interleave) -> None:
     strategies = {"rising": by_hand("i0", "i1", "i2", "i5"), "falling": by_hand("i5", "i2", "i1", "i0")}
-    start(shop, noon, trial(interleave, "rising", "falling"), **strategies)
+    start(shop, noon, trial(interleave, "rising", "falling", analysis=ONCE), **strategies)
     slates = wins = 0
     for k in range(60):
         decided = ask(shop, noon, f"d{k}", n=3, user=f"u{k}", candidates=("i0", "i1", "i2", "i5"))
@@ -256,7 +260,7 @@ def test_the_report_finds_the_ranking_whose_items_are_wanted(shop: Engine, noon:
             slates, wins = slates + 1, wins + (wanted == "i5")
     shop.commit([ExperimentMoved("x", "stopped")], at=noon)
     found = report(shop.log, "x")
-    assert (found.verdict.outcome, found.verdict.variant) == ("ahead", "v1")
+    assert (found.verdict.outcome, found.verdict.variant) == ("ship", "v1")
     votes = found.comparisons[0].votes
     assert votes is not None
     assert (votes.impressions, votes.users) == (slates, slates)
@@ -271,7 +275,7 @@ def test_each_of_two_treatments_is_compared_with_the_control(shop: Engine, noon:
         "good": by_hand("i5", "i1", "i2", "i0"),
         "same": by_hand("i0", "i1", "i2", "i5"),
     }
-    start(shop, noon, trial("team_draft", "rising", "good", "same"), **strategies)
+    start(shop, noon, trial("team_draft", "rising", "good", "same", analysis=ONCE), **strategies)
     for k in range(60):
         decided = ask(shop, noon, f"d{k}", n=2, user=f"u{k}", candidates=("i0", "i1", "i2", "i5"))
         wanted = "i5" if k % 4 else "i0"
