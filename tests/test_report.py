@@ -463,3 +463,21 @@ def test_alike_variants_differ_significantly_as_often_as_alpha_says(kind: str, e
     assert low <= alarms <= high
     unhealthy = sum(check.ok is False for each in found for check in each.health)
     assert unhealthy <= stats.binom.ppf(0.9999, worlds, 0.001)
+
+
+def test_who_signs_in_during_a_session_and_sees_the_other_side_is_left_out_of_both() -> None:
+    sides = {user: assign(AB, user) for user in (f"u{k}" for k in range(200))}
+    names = {
+        side: [user for user, got in sides.items() if got and got.name == side] for side in ("control", "treatment")
+    }
+    facts: list[AnyFact] = started(AB)
+    for side, users in names.items():
+        for user in users:
+            facts.append(decided(f"d-{user}", side, user, session=f"s-{user}"))
+    # Under an id of the browser's first, then under their own, in one session.
+    anonymous, known = names["control"][0], names["treatment"][0]
+    facts.append(decided("again", "treatment", known, session=f"s-{anonymous}"))
+    found = report(log_of(facts), "x")
+    (crossing,) = [check for check in found.health if check.name == "one variant each"]
+    assert crossing.text.startswith(f"2 of {len(sides)} users saw more than one variant and are left out")
+    assert "2 of them as two users that turned out to be one person" in crossing.text

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bandstand.experiments.crossing import crossed
 from bandstand.experiments.formula import Term
 from bandstand.report.gather import WHOLE, Decisions, Exposures, Floats, Gathered, Ints, Rewards
 
@@ -26,7 +27,8 @@ class Events(NamedTuple):
 class Units(NamedTuple):
     """One row for each unit that took part under exactly one variant, with all that it did.
 
-    `crossed` saw more than one and are left out, for their behaviour speaks for none. `unseen` are the decisions that
+    `crossed` saw more than one and are left out, for their behaviour speaks for none; of these `merged` did so as two
+    units of one person. `unseen` are the decisions that
     nobody was shown, by variant, and `decided` all of them. `values` are the rewards by name as they came.
     """
 
@@ -37,6 +39,7 @@ class Units(NamedTuple):
     names: Mapping[str, tuple[str, ...]]
     events: Mapping[Term, Events]
     crossed: int
+    merged: int
     decided: Ints
     unseen: Ints
     lag_s: Floats
@@ -55,10 +58,10 @@ def units(gathered: Gathered, *, variants: int) -> Units:
     whose = decisions.unit[shown].astype(np.int64)
     first = np.full(people, np.inf)
     np.minimum.at(first, whose, seen.at[shown])
-    least, most = np.full(people, variants, np.int64), np.full(people, -1, np.int64)
-    np.minimum.at(least, whose, decisions.variant[shown])
-    np.maximum.at(most, whose, decisions.variant[shown])
-    inside = least == most
+    variant = np.full(people, -1, np.int64)
+    variant[whose] = decisions.variant[shown]
+    both = crossed(whose, decisions.variant[shown].astype(np.int64), decisions.person[shown], units=people)
+    inside = (variant >= 0) & ~both.units
     row = np.where(inside, np.cumsum(inside) - 1, -1)
     since = first[inside]
     events = {
@@ -75,13 +78,14 @@ def units(gathered: Gathered, *, variants: int) -> Units:
         events[Term("interactions", name)] = _events(row, since, each.unit, each.at, each.value)
     waited = shown & ~decisions.shown
     return Units(
-        variant=least[inside],
+        variant=variant[inside],
         first=since,
         newcomer=gathered.born[inside] >= since,
         labels={name: codes[inside] for name, codes in gathered.labels.items()},
         names=gathered.names,
         events=events,
-        crossed=int(np.count_nonzero((most >= 0) & ~inside)),
+        crossed=int(np.count_nonzero(both.units)),
+        merged=both.merged,
         decided=np.bincount(decisions.variant, minlength=variants),
         unseen=np.bincount(decisions.variant[~shown], minlength=variants),
         lag_s=(seen.at - decisions.at)[waited],

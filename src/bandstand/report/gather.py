@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from bandstand.errors import UnknownError
 from bandstand.events import ExperimentMoved, ExperimentPut
+from bandstand.experiments.crossing import JOINED_BY, NOBODY
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.formula import Term
 from bandstand.experiments.metrics import covariates, formula
@@ -22,7 +23,6 @@ from bandstand.store import EventLog, Written
 Ints = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 
-NOBODY = -1
 _T = TypeVar("_T")
 
 WHOLE = -1
@@ -49,10 +49,12 @@ class Life(msgspec.Struct):
 
 
 class Decisions(NamedTuple):
-    """One row a decision under the experiment, in the order of the log. `id` is a hash of the decision's."""
+    """One row a decision under the experiment, in the order of the log. `id` is a hash of the decision's, and `person`
+    a number of what joins units, such as the session in which somebody signed in; NOBODY where it is unknown."""
 
     id: Ints
     unit: Ints
+    person: Ints
     variant: Ints
     at: Floats
     first: Ints
@@ -240,6 +242,9 @@ class _Columns:
             t.name: (array("i"), array("d"), array("d")) for t in asked if t.aggregate == "interactions"
         }
         self._numbers: dict[str, int] = {}
+        self._joined_by = JOINED_BY[experiment.unit]
+        self._people: dict[str, int] = {}
+        self._person = array("i")
         self._born = array("d")
         self._mark = msgspec.json.encode(experiment.name).decode()
         self._ids, self._units, self._variant = array("q"), array("i"), array("b")
@@ -283,6 +288,7 @@ class _Columns:
                     self._number(who, at)
         self._ids.extend([hash(fact.decision) for fact, _, _, _ in rows])
         self._units.extend([number for _, _, number, _ in rows])
+        self._person.extend([self._joint(fact) for fact, _, _, _ in rows])
         self._variant.extend([variant for _, _, _, variant in rows])
         self._at.extend([at for _, at, _, _ in rows])
         self._first.extend([fact.request.first_position for fact, _, _, _ in rows])
@@ -293,6 +299,10 @@ class _Columns:
             for fact, _, number, _ in rows:
                 if number not in self._labels:
                     self._labels[number] = self._label(fact.request.context)
+
+    def _joint(self, fact: _Decided) -> int:
+        who: str | None = getattr(fact.request, self._joined_by) if self._joined_by is not None else None
+        return NOBODY if who is None else self._people.setdefault(who, len(self._people))
 
     def _takes_part(self, fact: _Decided, who: str, at: float) -> bool:
         """In a triggered analysis: from the first decision on at which the variants' slates differ."""
@@ -353,6 +363,7 @@ class _Columns:
             decisions=Decisions(
                 id=_numbers(self._ids),
                 unit=_numbers(self._units),
+                person=_numbers(self._person),
                 variant=_numbers(self._variant),
                 at=_numbers(self._at),
                 first=_numbers(self._first),

@@ -29,7 +29,7 @@ def checks(
     experiment: Experiment, units: Units, arms: Sequence[Arm], table: Sequence[Measured], *, shared: bool, at: float
 ) -> tuple[Check, ...]:
     """What could make the figures of a split wrong, each with what to do about it."""
-    found = [_ratio(arms), _crossed(experiment, arms, units.crossed)]
+    found = [_ratio(arms), _crossed(experiment, arms, units.crossed, units.merged)]
     found.extend(_exposures(experiment, units))
     found.extend(_dead(experiment, table))
     found.extend(_young(experiment, table))
@@ -55,13 +55,15 @@ def _ratio(arms: Sequence[Arm]) -> Check:
     return Check("sample ratio", found.ok, found.reason or f"{fits} fit the weights (p = {found.p_value:.2g})")
 
 
-def _crossed(experiment: Experiment, arms: Sequence[Arm], crossed: int) -> Check:
+def _crossed(experiment: Experiment, arms: Sequence[Arm], crossed: int, merged: int) -> Check:
     unit = experiment.unit
     total = crossed + sum(arm.units for arm in arms)
     if not crossed:
         return Check("one variant each", True, f"no {unit} saw more than one variant")
     many = crossed >= _CROSSED_UNITS and crossed > _CROSSED_SHARE * total
     text = f"{crossed} of {total} {unit}s saw more than one variant and are left out"
+    if merged:
+        text += f", {merged} of them as two {unit}s that turned out to be one person"
     why = "; find out why ids change sides before reading the results" if many else ""
     return Check("one variant each", not many, text + why)
 
