@@ -1,5 +1,6 @@
 """`bandstand check`: are settings, strategies, surfaces, experiments and rules right, and what would each do?"""
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from bandstand.experiments.definition import Experiment
 from bandstand.idle import never
 from bandstand.matching import Facts
 from bandstand.model import Model
+from bandstand.plan import proposed
 from bandstand.rules import AnyRule, read
 from bandstand.ruling import chosen
 from bandstand.settings import Settings
@@ -80,7 +82,7 @@ def checked(database: str | None, folder: Path | None, rules: Path | None = None
         Line("settings", "", ok=True, text=f"log in {settings.database}, entry {state.seq - len(facts)}"),
         *(Line("surface", name, ok=True, text=_surface(one)) for name, one in sorted(state.surfaces.items())),
         *(Line("strategy", name, ok=True, text=_strategy(one)) for name, one in sorted(state.strategies.items())),
-        *_experiments(state, Path(settings.experiments)),
+        *_experiments(state, Path(settings.experiments), settings.database),
         *_rules(state, Path(settings.rules), now=time.time()),
     ]
 
@@ -97,7 +99,7 @@ def _state(settings: Settings) -> State:
     return engine.model.state
 
 
-def _experiments(state: State, folder: Path) -> list[Line]:
+def _experiments(state: State, folder: Path, database: str) -> list[Line]:
     lines: list[Line] = []
     for path in experiment_files(folder):
         try:
@@ -106,8 +108,31 @@ def _experiments(state: State, folder: Path) -> list[Line]:
         except BandstandError as error:
             lines.append(Line("experiment", path.name, ok=False, text=str(error)))
         else:
-            lines.append(Line("experiment", experiment.name, ok=True, text=_experiment(state, experiment)))
+            text = f"{_experiment(state, experiment)}{_needs(database, experiment)}"
+            lines.append(Line("experiment", experiment.name, ok=True, text=text))
     return lines
+
+
+def _needs(database: str, experiment: Experiment) -> str:
+    """How many units it takes, and how long, as far as the log can tell."""
+    try:
+        log = open_log(database, readonly=True)
+        try:
+            found = proposed(log, experiment)
+        finally:
+            log.close()
+    except BandstandError:
+        return ""  # no log, no traffic, or nothing earned there yet
+    if found is None:
+        return ""
+    match found.days:
+        case None:
+            when = ""
+        case math.inf:
+            when = ", never at this traffic"
+        case days:
+            when = f", in {days:,.3g} days at this traffic"
+    return f"; to find {found.lift:+.1%} of {found.metric}: {found.units:,} {experiment.unit}s{when}"
 
 
 def _rules(state: State, folder: Path, *, now: float) -> list[Line]:

@@ -3,6 +3,7 @@
 from bandstand.plan.needs import METHODS, Need, Plan, plan
 from bandstand.plan.preferences import Preferring, preferring
 from bandstand.plan.preferences import tried as tried_preferring
+from bandstand.plan.proposed import Proposal, proposed
 from bandstand.plan.replayed import Replayed, replayed
 from bandstand.plan.traffic import Kind, Traffic, traffic
 
@@ -12,10 +13,12 @@ __all__ = [
     "Need",
     "Plan",
     "Preferring",
+    "Proposal",
     "Replayed",
     "Traffic",
     "plan",
     "preferring",
+    "proposed",
     "replayed",
     "traffic",
     "tried_preferring",

@@ -2,7 +2,8 @@
 
 from bandstand.report.compare import arm, differences, table
 from bandstand.report.exposure import units
-from bandstand.report.gather import Gathered, gather
+from bandstand.report.gather import gather
+from bandstand.report.gathered import Gathered
 from bandstand.report.health import checks
 from bandstand.report.interleaved import interleaved
 from bandstand.report.result import Arm, Check, Comparison, Report, Value, Verdict, Votes

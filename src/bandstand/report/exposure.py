@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bandstand.experiments.crossing import crossed
 from bandstand.experiments.formula import Term
-from bandstand.report.gather import WHOLE, Decisions, Exposures, Floats, Gathered, Ints, Rewards
+from bandstand.report.gathered import WHOLE, Decisions, Exposures, Floats, Gathered, Ints, Rewards
 
 _SPAN = 1 << 20
 """Above any position on a page, so that a decision and a position make one number."""

@@ -9,7 +9,7 @@ from bandstand.errors import InputError
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.metrics import Metric
 from bandstand.report.compare import corrected, incomputable
-from bandstand.report.gather import Life
+from bandstand.report.gathered import Life
 from bandstand.report.infer import LEAST_UNITS
 from bandstand.report.result import Arm, Check, Comparison, Report, Value, Votes
 from bandstand.report.slates import Slate, slates

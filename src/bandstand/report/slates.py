@@ -10,7 +10,7 @@ from bandstand.experiments.assignment import unit
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.interleaving import Credit
 from bandstand.experiments.interleaving.contests import duels, merged
-from bandstand.report.gather import Life
+from bandstand.report.gathered import Life
 from bandstand.store import EventLog, entries
 
 

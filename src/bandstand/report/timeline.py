@@ -7,7 +7,7 @@ import numpy as np
 from bandstand.experiments.definition import Experiment
 from bandstand.report.compare import differences, table
 from bandstand.report.exposure import Units
-from bandstand.report.gather import Life
+from bandstand.report.gathered import Life
 from bandstand.report.result import Entered, Point
 
 MOMENTS = 30
