@@ -481,3 +481,17 @@ def test_who_signs_in_during_a_session_and_sees_the_other_side_is_left_out_of_bo
     (crossing,) = [check for check in found.health if check.name == "one variant each"]
     assert crossing.text.startswith(f"2 of {len(sides)} users saw more than one variant and are left out")
     assert "2 of them as two users that turned out to be one person" in crossing.text
+
+
+def test_split_is_not_judged_by_weights_that_came_later() -> None:
+    sticky = replace(AB, sticky=True)
+    lopsided = replace(
+        sticky, variants=tuple(replace(one, weight=w) for one, w in zip(AB.variants, (0.1, 0.9), strict=True))
+    )
+    facts: list[AnyFact] = started(sticky)
+    for k in range(200):
+        facts.append(decided(f"d{k}", ("control", "treatment")[k % 2], f"u{k}"))
+    facts.append(put(lopsided))
+    (ratio,) = [check for check in report(log_of(facts), "x").health if check.name == "sample ratio"]
+    assert ratio.ok is None
+    assert "the weights changed while it ran" in ratio.text

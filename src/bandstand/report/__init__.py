@@ -34,7 +34,7 @@ def _split(gathered: Gathered, *, history: bool) -> Report:
     now = table(experiment, seen, at=life.at)
     arms = tuple(arm(experiment, index, seen, now) for index in range(len(experiment.variants)))
     comparisons = differences(experiment, seen, now, shared=gathered.shared)
-    health = checks(experiment, seen, arms, now, shared=gathered.shared, at=life.at)
+    health = checks(experiment, seen, arms, now, shared=gathered.shared, reweighted=life.reweighted, at=life.at)
     return Report(
         experiment=experiment.name,
         hypothesis=experiment.hypothesis,

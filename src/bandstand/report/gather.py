@@ -128,7 +128,7 @@ class _Reading:
         experiment = msgspec.json.decode(put.definition, type=Experiment)
         if self.life is None:
             self.life = Life(experiment)
-        self.life.experiment = experiment
+        self.life.redefined(experiment)
         if self._fixed or (self.columns is not None and self.columns.experiment == experiment):
             return
         filled = self.columns is not None and self.columns.filled

@@ -18,15 +18,22 @@ WHOLE = -1
 
 
 class Life(msgspec.Struct):
-    """What became of the experiment itself. `as_of` and `at` say how far the log was read."""
+    """What became of the experiment itself; `reweighted` where its weights changed while it ran. `as_of` and `at` say
+    how far the log was read."""
 
     experiment: Experiment
     state: str = "draft"
     winner: str | None = None
     since: float | None = None
     until: float | None = None
+    reweighted: bool = False
     as_of: int = 0
     at: float = 0.0
+
+    def redefined(self, experiment: Experiment) -> None:
+        before, after = ([one.weight for one in each.variants] for each in (self.experiment, experiment))
+        self.reweighted = self.reweighted or (self.state == "running" and before != after)
+        self.experiment = experiment
 
     def moved(self, fact: ExperimentMoved, at: float) -> None:
         self.state, self.winner = fact.to, fact.winner

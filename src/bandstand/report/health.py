@@ -25,11 +25,25 @@ _LOSS_ALPHA = 1e-3
 """As of the sample ratio, and for the same reason: it is looked at every day."""
 
 
+_REWEIGHTED = Check(
+    "sample ratio",
+    None,
+    "cannot be told: the weights changed while it ran, and units keep what they had; for a checked split, start anew",
+)
+
+
 def checks(
-    experiment: Experiment, units: Units, arms: Sequence[Arm], table: Sequence[Measured], *, shared: bool, at: float
+    experiment: Experiment,
+    units: Units,
+    arms: Sequence[Arm],
+    table: Sequence[Measured],
+    *,
+    shared: bool,
+    reweighted: bool,
+    at: float,
 ) -> tuple[Check, ...]:
     """What could make the figures of a split wrong, each with what to do about it."""
-    found = [_ratio(arms), _crossed(experiment, arms, units.crossed, units.merged)]
+    found = [_REWEIGHTED if reweighted else _ratio(arms), _crossed(experiment, arms, units.crossed, units.merged)]
     found.extend(_exposures(experiment, units))
     found.extend(_dead(experiment, table))
     found.extend(_young(experiment, table))
