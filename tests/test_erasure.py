@@ -92,3 +92,13 @@ def test_no_file_holds_the_user_any_more(shop: Engine, noon: float, tmp_path: Pa
 def test_pseudonyms_and_strangers_have_nothing_to_forget(shop: Engine, noon: float, user: str) -> None:
     assert erase(shop.log, user, pseudonym="erased-2").user == "erased-2"
     assert shop.log.about("erased-2") == []
+
+
+def test_decisions_of_others_in_the_sessions_of_who_was_erased_are_not_replayed(shop: Engine, noon: float) -> None:
+    for item in ("i0", "i6", "i9"):
+        shop.commit([interaction(item, "view", user=CANARY, session="shared")], at=noon)
+    for k, user in enumerate((None, "guest")):
+        shop.rank(Request("home", noon + 1, user=user, session="shared"), decision=f"s{k}", at=noon + 1)
+    forget(shop, noon)
+    replayed = replay(shop.log)
+    assert (replayed.divergences, replayed.skipped["user erased"]) == ([], 2)

@@ -127,3 +127,11 @@ def test_levels_are_counted_not_parts_side_by_side() -> None:
     assert parse(" and ".join(f"item.a{k}" for k in range(90)))
     with pytest.raises(InputError):
         parse("+".join(["item.a"] * (DEEPEST + 1)))
+
+
+@pytest.mark.parametrize(
+    "escaped", [r"item['\ud800'] == 1", r"item.a == '\udfff'", r"item.a in ['\x00']", r"item['\x00']"]
+)
+def test_an_escape_cannot_make_what_is_no_text(escaped: str) -> None:
+    with pytest.raises(InputError, match="is no text"):
+        parse(escaped)

@@ -148,3 +148,24 @@ def test_weights_arrive_without_a_pause(server: Engine, shop: Engine, noon: floa
 
     asyncio.run(main())
     assert server.model.published.seq > 0
+
+
+def test_a_user_who_is_erased_while_rewards_and_pages_come_in_is_named_nowhere(server: Engine, noon: float) -> None:
+    async def act(live: Live) -> None:
+        where = Request("home", noon, user="ann", session="ann session", n=2)
+        shown = [(await live.rank(where)).decision for _ in range(8)]
+
+        async def rewards(decision: str) -> None:
+            for _ in range(5):
+                await live.record([live.engine.reward(decision, "click", 1.0, position=0)])
+
+        async def pages(decision: str) -> None:
+            for _ in range(3):
+                decision = (await live.next_page(decision)).decision
+
+        await asyncio.gather(*map(rewards, shown), live.erase("ann"), *map(pages, shown))
+
+    served(server, noon, act)
+    assert server.log.about("ann") == []
+    assert "u:ann" not in server.model.state.histories
+    assert replay(server.log).divergences == []

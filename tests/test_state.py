@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from bandstand.configuration import definitions
+from bandstand.configuration import definitions, recorded
 from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError
 from bandstand.events import Request, SignalsPut
+from bandstand.experiments.definition import Experiment, Variant
 from bandstand.model import Model
 
 
@@ -66,3 +67,32 @@ def test_signals_of_the_settings_are_recorded_once(noon: float) -> None:
 def test_signal_that_is_no_weight_is_refused(worth: float) -> None:
     with pytest.raises(InputError, match=r"signal 'return': .* must be finite and at least 0"):
         definitions(Model(learning=False).state, signals={"return": worth})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"surfaces": {"home": {"default_reward": np.nan}}},
+        {"surfaces": {"home": {"rewards": {"click": np.inf}}}},
+        {"strategies": {"default": {"diversity": {"seen": {"penalty": np.inf}}}}},
+        {"strategies": {"default": {"generators": {"content": np.inf}}}},
+    ],
+)
+def test_number_that_the_log_cannot_hold_is_refused_before_it_is_there(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="must be finite"):
+        definitions(Model(learning=False).state, **wrong)
+
+
+def test_number_that_the_log_cannot_hold_is_refused_in_a_variant_too(shop: Engine) -> None:
+    sides = (Variant("a", "default", 0.5), Variant("b", "default", 0.5, {"diversity": {"seen": {"penalty": np.inf}}}))
+    with pytest.raises(InputError, match="must be finite"):
+        recorded(shop.model.state, Experiment("x", "home", sides))
+
+
+def test_variant_alone_can_wish_for_what_was_not_shown_lately(shop: Engine, noon: float) -> None:
+    same = {"policy": {"epsilon": 0.0}, "diversity": {"seen": {"penalty": 5.0}}}
+    sides = (Variant("a", "default", 0.5), Variant("b", "default", 0.5, same))
+    shop.commit(recorded(shop.model.state, Experiment("x", "home", sides, start=True)), at=noon)
+    for n in range(3):
+        shop.rank(Request("home", noon + n, user="ann"), decision=f"d{n}", at=noon + n)
+    assert len(shop.model.state.showings("ann", None).rows) > 0

@@ -186,8 +186,9 @@ class Columns:
             self.words = Words()
             missing = list(names)
         for name in missing:
-            column = self._columns[name] = Column(len(self._items))
+            column = Column(len(self._items))
             column.fill(self._items.each(name), self.words)
+            self._columns[name] = column  # only when it is whole
 
     def column(self, name: str) -> Column:
         """The attribute as it is now; prepared before."""

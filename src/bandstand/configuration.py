@@ -192,7 +192,16 @@ def running(state: State) -> list[Experiment]:
 
 
 def raw(definition: Surface | Strategy | Experiment | AnyRule) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(definition))
+    """The definition as the log will hold it; InputError for a number that JSON has no word for, as inf and nan."""
+    body = msgspec.json.encode(definition)
+    try:
+        written = msgspec.json.decode(body, type=type(definition))
+    except msgspec.ValidationError:
+        written = None
+    if written != definition:
+        what = getattr(definition, "name", type(definition).__name__.lower())
+        raise InputError(f"{what}: one of its numbers is infinite or not a number, must be finite; give a finite one")
+    return msgspec.Raw(body)
 
 
 def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, T]:

@@ -196,6 +196,7 @@ class _Reader:
     def _value(self, node: ast.expr) -> Value:
         match node:
             case ast.Constant(bool() | str() as value):
+                self._check_text(node, value)
                 return Constant(value)
             case ast.Constant(int() | float() as number):
                 if not abs(number) <= _LARGEST_NUMBER:
@@ -233,7 +234,15 @@ class _Reader:
             self._refuse(node, "a list holds only texts, numbers, true and false")
         return value.value
 
+    def _check_text(self, node: ast.expr, value: str | bool) -> None:
+        """Escapes can make what no text over HTTP may hold."""
+        if isinstance(value, str) and (
+            not value.isprintable() and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+        ):
+            self._refuse(node, "a NUL or half of a surrogate pair is no text")
+
     def _field(self, node: ast.expr, scope: str, name: str) -> Field:
+        self._check_text(node, name)
         if name.startswith("__"):
             self._refuse(node, "a name that begins with two underscores is not a field")
         field = Field(cast(Scope, scope), name)

@@ -21,6 +21,7 @@ from bandstand.turns import Turns
 
 _IN_LINE = 128  # at some two milliseconds for each, the last in line is served while its client still waits
 _LOOK_FOR_WEIGHTS_S = 0.25
+_MOST_SWEEPS, _SWEEP_AGAIN_S = 5, 0.02
 _WEIGHTS_KEPT = 8  # published twice a second, so that a decision just made is explained by its own
 _LOOK_FOR_ENTRIES_S = 0.05
 _logger = logging.getLogger("bandstand")
@@ -120,9 +121,18 @@ class Live:
         return await self._writer.append([Draft(fact, now) for fact in facts])
 
     async def erase(self, user: str) -> None:
-        """Forget a user, in the log and in the model; see `erasure.erase`."""
+        """Forget a user, in the log and in the model; see `erasure.erase`.
+
+        What was under way meanwhile may have been written down under the old name, so the log is swept until it is gone
+        from it, or until so often that the user must have come back.
+        """
         pseudonym = f"erased-{uuid.uuid4().hex}"
-        await self.record([await asyncio.to_thread(erase, self.engine.log, user, pseudonym=pseudonym)])
+        for _ in range(_MOST_SWEEPS):
+            await self.record([await asyncio.to_thread(erase, self.engine.log, user, pseudonym=pseudonym)])
+            while self.waiting:
+                await asyncio.sleep(_SWEEP_AGAIN_S)
+            if not await asyncio.to_thread(self.engine.log.about, user):
+                return
 
     async def _decided(self, request: Request, decision: str) -> tuple[Decided, bool]:
         """The decision of that id, and whether it was made now."""

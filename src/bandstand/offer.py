@@ -231,7 +231,8 @@ def _reason(state: State, row: int, said: tuple[Source, ...], ask: Ask | None) -
     """In the words of the generator that ranked it highest, and rather of one that says which item brought it."""
     if not said:
         return _RANKED
-    first = min(said, key=lambda source: (source.because is None, source.rank))
+    # That a rule brought it is said only where nothing else did: it may not be the rule that put it where it is.
+    first = min(said, key=lambda source: (source.name == PROMOTED, source.because is None, source.rank))
     terms: list[str] = []
     content = state.generators[Content.name]
     if first.name == Content.name and first.because is not None and isinstance(content, Content):

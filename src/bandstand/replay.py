@@ -17,6 +17,7 @@ from bandstand.errors import BandstandError, StoreError
 from bandstand.events import AnyFact, Decided, Entry, Pick, UserErased
 from bandstand.model import Model
 from bandstand.rank import decide
+from bandstand.state import mark
 from bandstand.store import EventLog, entries
 
 T = TypeVar("T")
@@ -98,10 +99,10 @@ class Stops:
 def replay(log: EventLog, *, progress: Progress | None = None) -> Replayed:
     """Make every decision of the log again, and compare.
 
-    Left out are decisions that another system made, and those of users who were erased: what they had done until then
-    is not held under the same name any more.
+    Left out are decisions that another system made, and those of users who were erased and of their sessions: what was
+    done there until then is not held under the same name any more.
     """
-    stops, erased = Stops(), set[str]()
+    stops, erased, marks = Stops(), set[str](), set[str]()
     skipped: Counter[str] = Counter()
     for entry in entries(log):
         match entry.fact:
@@ -111,12 +112,14 @@ def replay(log: EventLog, *, progress: Progress | None = None) -> Replayed:
                 stops.add(as_of=fact.as_of, weights_as_of=fact.weights_as_of, fits_as_of=fact.fits_as_of, seq=entry.seq)
             case UserErased() as fact:
                 erased.add(fact.user)
+                marks.update(fact.was)
             case _:
                 pass
     decisions = diverged = 0
     found: list[Divergence] = []
     for visit in revisited(log, stops, progress=progress):
-        if visit.fact.request.user in erased:
+        request = visit.fact.request
+        if request.user in erased or (marks and request.session is not None and mark(request.session) in marks):
             skipped["user erased"] += 1
             continue
         decisions += 1

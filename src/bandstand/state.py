@@ -320,10 +320,17 @@ class State(Plain):
         profile = self.people.get(request.user) if request.user is not None else None
         if not rows or (profile is not None and not profile.personalize):
             return
-        if any(strategy.diversity.seen is not None for strategy in self.strategies.values()):
+        if self._watches():
             for kind, name in (("u", request.user), ("s", request.session)):
                 if name is not None:
                     self.shown.add(f"{kind}:{name}", rows, at)
+
+    def _watches(self) -> bool:
+        """Whether some strategy, or a variant of one, goes by what people were shown."""
+        variants = (variant for trial in self.trials.values() for variant in trial.definition.variants)
+        return any(strategy.diversity.seen is not None for strategy in self.strategies.values()) or any(
+            "seen" in variant.parameters.get("diversity", ()) for variant in variants
+        )
 
     def _removed(self, fact: ItemRemoved, at: float) -> None:
         row = self.catalogue.rows.get(fact.item)

@@ -166,3 +166,10 @@ def test_what_an_experiment_needs_follows_from_its_own_metric_and_rule() -> None
     assert stricter is not None
     assert stricter.units > found.units
     assert proposed(log, replace(experiment, method="interleave")) is None
+
+
+def test_a_side_that_was_shown_nothing_yet_tells_nothing() -> None:
+    few = crowd(60)
+    shown = np.where(np.arange(60) < 55, 0.0, 10.0)  # for most of the time nobody was shown anything
+    found = replayed(few._replace(shown=shown), kind="ratio", lift=0.1, times=50)
+    assert 0 <= found.sequential <= 1

@@ -139,3 +139,13 @@ def test_cosines_of_sketches_are_exact_in_whatever_order_they_are_added() -> Non
     backwards = np.ascontiguousarray(sketches[:, ::-1])
     assert cosines(sketches, 3).tolist() == cosines(backwards, 3).tolist()
     assert cosines(sketches, 3).tolist() == (sketches.astype(np.float64) @ sketches[3].astype(np.float64)).tolist()
+
+
+def test_volume_of_more_picks_than_dimensions_stays_finite_and_rewards_what_is_new() -> None:
+    # Eight dimensions make likenesses of rank 9 at most: the tenth pick adds no volume, nor does a copy of any before.
+    vectors = np.vstack((some_vectors(3, n=60), np.eye(8, dtype=np.float32)[-1:]))
+    following = Determinant(vectors, 1.0).follow()
+    with np.errstate(all="raise"):
+        for index in range(50):
+            following.picked(index)
+            assert np.isfinite(following.amounts).all()

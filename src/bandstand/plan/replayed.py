@@ -77,10 +77,10 @@ def _lifted(seen: Traffic, kind: Kind, treated: np.ndarray, lift: float, chance:
 
 def _fixed(seen: Traffic, kind: Kind, values: Column, treated: np.ndarray, alpha: float) -> bool:
     if kind == "proportion":
-        sides = ((int(values[side].sum()), int(side.sum())) for side in (treated, ~treated))
-        (a, n), (b, m) = sides
+        (a, n), (b, m) = ((int(values[side].sum()), int(side.sum())) for side in (treated, ~treated))
         return proportions_difference(a, n, b, m, alpha=alpha).p_value < alpha
-    return difference(*_sides(seen, kind, values, treated, len(values)), alpha=alpha).p_value < alpha
+    sides = _sides(seen, kind, values, treated, len(values))
+    return sides is not None and difference(*sides, alpha=alpha).p_value < alpha
 
 
 def _sequential(seen: Traffic, kind: Kind, values: Column, treated: np.ndarray, alpha: float) -> bool:
@@ -88,7 +88,7 @@ def _sequential(seen: Traffic, kind: Kind, values: Column, treated: np.ndarray, 
     for look in range(1, LOOKS + 1):
         upto = math.ceil(len(values) * look / LOOKS)
         sides = _sides(seen, kind, values, treated, upto)
-        if min(side.n for side in sides) < 10 or min(side.m2 for side in sides) == 0:
+        if sides is None or min(side.n for side in sides) < 10 or min(side.m2 for side in sides) == 0:
             continue  # nothing can be told from so few
         found = difference_sequence(*sides, horizon=len(values), alpha=alpha)
         if found.low > 0 or found.high < 0:
@@ -96,9 +96,11 @@ def _sequential(seen: Traffic, kind: Kind, values: Column, treated: np.ndarray, 
     return False
 
 
-def _sides(seen: Traffic, kind: Kind, values: Column, treated: np.ndarray, upto: int) -> tuple[Moments, Moments]:
-    """Moments of the treated and of the others among the first `upto` units."""
+def _sides(seen: Traffic, kind: Kind, values: Column, treated: np.ndarray, upto: int) -> tuple[Moments, Moments] | None:
+    """Moments of the treated and of the others among the first `upto` units; None where a side has nothing to tell."""
     masks = (treated[:upto], ~treated[:upto])
+    if any(np.count_nonzero(side) < 2 or not seen.shown[:upto][side].any() for side in masks):
+        return None
     if kind == "ratio":
         treatment, control = (PairMoments.of(values[:upto][side], seen.shown[:upto][side]).ratio() for side in masks)
     else:

@@ -49,7 +49,9 @@ class _Volume:
         earlier = self._factor[: self._picks]
         if self._picks:
             alike -= np.add.reduce(earlier * earlier[:, index : index + 1], axis=0)  # row after row, on every machine
-        alike /= np.sqrt(max(self._gains[index], LEAST_GAIN))
+        if self._gains[index] <= LEAST_GAIN:
+            return  # it added no volume, so there is nothing left of it that another could be like
+        alike /= np.sqrt(self._gains[index])
         self._factor = grown(self._factor, self._picks + 1)
         self._factor[self._picks] = alike
         self._picks += 1
