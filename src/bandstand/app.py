@@ -41,7 +41,11 @@ def serving() -> Litestar:
     end_with(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGTERM))
     # A product of small matrices takes 0.1 ms on one thread, and many times that on threads that wait for each other.
     threadpool_limits(1, user_api="blas")
-    engine, snapshots, failing = opened(settings)
+    try:
+        engine, snapshots, failing = opened(settings)
+    except BandstandError as error:
+        _logger.error("%s", error)
+        raise SystemExit(2) from None
     alone = settings.database.startswith("sqlite")
     live = Live(engine, snapshots, alone=alone, queue=settings.queue)
     live.failing |= failing
@@ -92,11 +96,13 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> dict[str, st
             _logger.warning("%s: left as it was recorded before: %s", file, error)
     failing: dict[str, str] = {}
     for file, rule in rules_in(Path(settings.rules)).items():
-        if isinstance(rule, InputError):
-            _logger.warning("%s; the rule is left as it was recorded before", rule)
-            failing[str(file)] = f"{rule}; the rule is left as it was recorded before"
-        else:
+        try:
+            if isinstance(rule, InputError):
+                raise rule
             _committed(engine, recorded_rule(engine.model.state, rule), at)
+        except InputError as error:
+            failing[str(file)] = f"{error}; the rule is left as it was recorded before"
+            _logger.warning("%s", failing[str(file)])
     return failing
 
 

@@ -137,7 +137,12 @@ def rules_in(folder: Path) -> dict[Path, AnyRule | InputError]:
 
 
 def recorded_rule(state: State, rule: AnyRule) -> list[AnyFact]:
-    """The fact that records a new or changed rule; none where the log has it as it is."""
+    """The fact that records a new or changed rule; none where the log has it as it is. InputError for a surface that is
+    not defined."""
+    for name in rule.surfaces:
+        if name not in state.surfaces:
+            known = ", ".join(sorted(state.surfaces)) or "none"
+            raise InputError(f"rule {rule.name!r}: surface {name!r} is not defined; known: {known}", field="surfaces")
     return [] if state.rules.get(rule.name) == rule else [RulePut(rule.name, raw(rule))]
 
 

@@ -128,3 +128,11 @@ def test_check_counts_what_a_rule_is_about_and_reports_what_is_wrong(
     assert not lines["b.toml"].ok
     assert not lines["c"].ok
     assert "it ended" in lines["c"].text
+
+
+def test_rule_for_a_surface_that_is_not_defined_is_refused_with_the_known_ones(
+    client: Client, refused: Refused
+) -> None:
+    body = {"action": "block", "items": ["i1"], "surfaces": ["hmoe"]}
+    error = refused(client.put("/v1/rules/r", json=body), 400, "invalid")
+    assert error["message"].endswith("surface 'hmoe' is not defined; known: home, related")
