@@ -29,7 +29,7 @@ def an_ask(history: list[int], *, weights: list[float] | None = None, rows: int 
     return Ask("d", 0.0, np.array(history, np.int64), heard, np.ones(rows, np.bool_), limit)
 
 
-def test_terms_are_words_with_sub_linear_counts_and_labels() -> None:
+def test_terms_are_words_with_sub_linear_counts_labels_and_magnitudes() -> None:
     item = ItemPut(
         "i",
         {"title": "The Shoe", "text": "shoe, SHOE & Straße", "category": "shoes", "price": 9.5, "size": [40.0, "M"]},
@@ -41,7 +41,16 @@ def test_terms_are_words_with_sub_linear_counts_and_labels() -> None:
         "category=shoes": LABEL_WEIGHT,
         "size=M": LABEL_WEIGHT,
         "tag=sale": LABEL_WEIGHT,
+        "price~7": 1.0,  # 3 · ln(1 + 9.5) is 7.05
     }
+
+
+def test_numbers_are_alike_where_they_are_of_one_magnitude() -> None:
+    near, far = ({"price": price} for price in (10.5, 95.0))
+    priced = terms(ItemPut("i", {"price": 9.5}))
+    assert terms(ItemPut("i", near)) == priced
+    assert not terms(ItemPut("i", far)).keys() & priced.keys()
+    assert terms(ItemPut("i", {"price": -9.5})).keys() == {"price~-7"}
 
 
 def test_an_item_has_a_bounded_number_of_terms() -> None:

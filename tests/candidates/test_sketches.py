@@ -101,8 +101,8 @@ def test_the_length_of_a_vector_does_not_matter(size: float) -> None:
     assert found == pytest.approx([math.sqrt(0.5), 0, math.sqrt(0.5)], abs=1 / STEPS)
 
 
-def test_an_item_without_words_or_vector_has_no_sketch() -> None:
-    assert not sketch(ItemPut("i", {"price": 3.5, "title": "!?"})).any()
+def test_an_item_without_words_numbers_or_vector_has_no_sketch() -> None:
+    assert not sketch(ItemPut("i", {"new": [3.5], "title": "!?"})).any()
 
 
 def test_a_row_has_the_sketch_of_what_was_put_last_and_none_once_removed() -> None:
