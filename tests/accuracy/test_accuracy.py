@@ -241,6 +241,7 @@ def test_settings_are_chosen_by_other_lists_than_they_are_judged_by(folds: int |
         ({"vary": {"candidates": [10]}}, InputError, "vary: 1 combinations, must be from 2 to 50"),
         ({"vary": {"candidates": [0, 10]}}, InputError, "vary candidates=0: strategy 'default' cannot be set so"),
         ({"vary": {"no.such": [1, 2]}}, InputError, "vary 'no.such': strategy 'default' has no such setting; it has:"),
+        ({"vary": {"diversity.mmr": [0.1, 0.2]}}, InputError, "the lists that are judged do not depend on it"),
         ({"vary": {"such": [1, 2]}}, InputError, "strategy 'default' cannot be set so"),
     ],
 )

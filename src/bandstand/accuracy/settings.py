@@ -13,6 +13,7 @@ from bandstand.strategy import Strategy
 Setting = str | bool | int | float | None
 
 MOST_TRIED = 50
+_AFTER_THE_LIST = ("diversity", "policy", "learning")
 
 
 def parsed(text: str) -> tuple[str, list[Setting]]:
@@ -34,6 +35,13 @@ def settings(systems: Sequence[System], vary: Mapping[str, Sequence[Setting]]) -
     if len(strategies) != 1:
         names = ", ".join(system.name for system in strategies)
         raise InputError(f"vary: there are {len(strategies)} strategies ({names}); name one", field="strategy")
+    for setting in vary:
+        if setting.partition(".")[0] in _AFTER_THE_LIST:
+            raise InputError(
+                f"vary {setting!r}: it acts when a slate is drawn, so the lists that are judged do not depend on it; "
+                "try it in a simulation or an experiment",
+                field="vary",
+            )
     (base,) = strategies
     assert base.strategy is not None
     combinations = list(product(*vary.values()))
