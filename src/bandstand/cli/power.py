@@ -123,7 +123,7 @@ def render(answered: Answered) -> RenderableType:
 
 def _length(days: float) -> str:
     hours = 24 * days
-    return f"{days:.3g} days" if days >= 1 else f"{hours:.2g} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
+    return f"{days:.3g} days" if days >= 1 else f"{hours:.2g} h" if hours >= 1 else f"{60 * hours:.2g} min"
 
 
 def _days(days: float | None) -> str:

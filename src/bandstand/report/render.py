@@ -12,6 +12,8 @@ from bandstand.report.verdict import effect, p_text, reasons, role
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "yellow")}
 _COLOURS = {"ship": "bold green", "stop": "bold red", "broken": "bold red"}
 
+_NAME = 24
+
 
 def render(report: Report) -> RenderableType:
     """Health, verdict, what each variant showed, and how they compare, in this order."""
@@ -71,6 +73,9 @@ def _segments(report: Report) -> list[Text]:
         several = len({(row.comparison.metric, row.comparison.variant) for row in rows}) > 1
         for row in rows:
             name = f"  {row.value} {row.comparison.metric} {row.comparison.variant}" if several else f"  {row.value}"
+            if len(name) > _NAME:  # a line of its own, or what tells two of them apart would be cut off
+                lines.append(Text(name))
+                name = ""
             lines.append(_told(name, f"{row.units:,}", row.comparison))
     return lines
 
@@ -81,7 +86,7 @@ def _told(name: str, value: str, one: Comparison | None) -> Text:
 
 
 def _line(name: str, value: str, figures: str, p: str) -> str:
-    return f"{name[:24]:<24} {value:>9}  {figures:<32} {p:>10}".rstrip()
+    return f"{name[:_NAME]:<{_NAME}} {value:>9}  {figures:<32} {p:>10}".rstrip()
 
 
 def _colour(one: Comparison | None) -> str:
