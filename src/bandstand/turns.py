@@ -5,6 +5,9 @@ from collections import deque
 
 from bandstand.errors import BusyError
 
+# For each that was refused in a round, and for all of them.
+BREATH_S, MOST_BREATH_S = 0.0005, 0.008
+
 
 class Turns:
     """A line of at most `most`, from which each round of the event loop lets a few go on, `at_once`.
@@ -13,14 +16,18 @@ class Turns:
     takes rewards, says that it is healthy, and refuses what finds the line full. So nothing but decisions ever waits
     for more than a few of them, and a decision for no more than `most`. Single turns would be fairer still, but a loop
     that looks for news after each decision answers fewer.
+
+    Where many are refused, the next few wait a little, BREATH_S for each of these: decisions would else take all the
+    time that refusals leave, and with it the processor from whoever reads and writes the sockets.
     """
 
-    def __init__(self, most: int, *, at_once: int = 4) -> None:
+    def __init__(self, most: int, *, at_once: int = 2) -> None:
         self.most = most
         self.at_once = at_once
         self._line: deque[asyncio.Future[None]] = deque()
         self._coming = self._gone = 0  # in this round of the loop
         self._going_round = False
+        self._refused = 0  # since the last round
 
     @property
     def waiting(self) -> int:
@@ -48,6 +55,7 @@ class Turns:
 
     def _check(self, coming: int) -> None:
         if self.waiting + coming >= self.most:
+            self._refused += 1
             raise BusyError(f"server: {self.most} requests wait, the most that may; try again in a second")
 
     def _go_round(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -64,5 +72,6 @@ class Turns:
             if not turn.done():  # else the request was cancelled
                 turn.set_result(None)
                 self._gone += 1
+        breath, self._refused = min(BREATH_S * self._refused, MOST_BREATH_S), 0
         if self._going_round:
-            loop.call_soon(self._next_round, loop)
+            loop.call_later(breath, self._next_round, loop) if breath else loop.call_soon(self._next_round, loop)
