@@ -1,7 +1,6 @@
 """What holds for PostgreSQL servers: connections that break, and servers that are not there."""
 
 import os
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -43,8 +42,7 @@ def log(url: str) -> Iterator[SqlLog]:
 @needs_server
 def test_lost_connections_are_made_anew_at_the_next_call(server: psycopg.Connection, log: SqlLog) -> None:
     log.append([DRAFT])
-    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [NAME])
-    time.sleep(0.05)  # for the backends to end
+    server.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = %s", [NAME])
     assert log.append([DRAFT])[0].entry.seq == 2
     assert log.head() == 2
 

@@ -38,7 +38,7 @@ ACCEPTED = "memory://, sqlite:///path, postgresql://user@host/database"
 _WAIT_S = 5
 """How long a statement waits for another's lock, and a connection for its server."""
 
-_WRITING = 0x62616E64
+BAND = 0x62616E64
 """The first half of PostgreSQL's advisory locks of ours: the letters `band`, so as to meet nobody else's number."""
 
 _DAMAGED = ("SQLITE_CORRUPT", "XX001", "XX002")
@@ -156,7 +156,7 @@ class Database:
         self._reads = _file_engine(path, "ro", _READER, size=0 if cache else 5)
 
     def _reach_server(self, address: URL, *, readonly: bool) -> None:
-        engine = _server_engine(address)
+        engine = server_engine(address)
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writes = None if readonly else engine
 
@@ -259,7 +259,8 @@ def _set_aside(path: Path) -> None:
     _log.warning("file '%s': is damaged; it is kept with '%s' at its name's end, and another begun", path, _ASIDE)
 
 
-def _server_engine(address: URL) -> Engine:
+def server_engine(address: URL) -> Engine:
+    """An engine for PostgreSQL whose connections wait for nothing for long."""
     options = (
         str(address.query.get("options", "")),
         f"-c lock_timeout={_WAIT_S}s",
@@ -294,7 +295,7 @@ def _take_turn(connection: Connection, table: Table) -> None:
     PostgreSQL makes a commit visible before it lets go of its locks, so that readers see rows in the order of turns.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITING}, {crc32(table.name.encode()) >> 1})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({BAND}, {crc32(table.name.encode()) >> 1})")
 
 
 def _writers_lock(path: Path, name: str) -> int:

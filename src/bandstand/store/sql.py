@@ -183,7 +183,9 @@ class SqlSnapshots:
 
 def _digest(kind: str, snapshot: Snapshot) -> str:
     """SHA-256 of all that a snapshot says: one at a wrong position would hide those that come after it."""
-    return sha256(f"{kind}/{snapshot.seq}/".encode() + snapshot.body).hexdigest()
+    digest = sha256(f"{kind}/{snapshot.seq}/".encode())
+    digest.update(snapshot.body)  # without a copy of what may be large
+    return digest.hexdigest()
 
 
 def open_log(url: str, *, readonly: bool = False) -> EventLog:
