@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from bandstand.errors import InputError, UnknownError
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Metric, Variant, check, parse, problems, segment, variant
 
 FOLDER = Path(__file__).parents[2] / "experiments"
@@ -63,9 +64,9 @@ def test_clicks_per_user_decide_where_no_metric_is_named() -> None:
     [
         ({"surface": "home"}, "name", "experiment: name: is missing"),
         (
-            {"name": "x", "surface": "home", "variants": [{"name": "a", "strategy": "s"}]},
-            "variants[0].weight",
-            "experiment 'x': variants[0].weight: is missing",
+            {"name": "x", "surface": "home", "variants": [{"strategy": "s", "weight": 1}]},
+            "variants[0].name",
+            "experiment 'x': variants[0].name: is missing",
         ),
         (
             {"name": "x", "surface": "home", "variants": [], "trafic": 1},
@@ -86,6 +87,17 @@ def test_clicks_per_user_decide_where_no_metric_is_named() -> None:
             {"name": "x", "surface": "home", "metrics": [{"name": "m", "reward": "click", "role": "goal"}]},
             "metrics[0].role",
             "experiment 'x': metrics[0].role: Invalid enum value 'goal'; known: decision, guardrail, secondary",
+        ),
+        (
+            {"name": "x", "surface": "home", "metrics": [{"name": "m", "reward": "click", "kind": "average"}]},
+            "metrics[0].kind",
+            "experiment 'x': metrics[0].kind: Invalid enum value 'average'; known: mean, proportion, ratio, quantile, "
+            "retention, custom",
+        ),
+        (
+            {"name": "x", "surface": "home", "analysis": {"trigger": "seen"}},
+            "analysis.trigger",
+            "experiment 'x': analysis.trigger: Invalid enum value 'seen'; known: exposed, changed",
         ),
         ({"name": "", "surface": "home", "variants": []}, "name", "experiment '': name: Expected `str` of length >= 1"),
         ([], None, "experiment: Expected `object`, got `array`"),
@@ -113,7 +125,11 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
             "surface and surfaces are both given; name all of them in surfaces",
         ),
         ({"surface": None, "surfaces": ("home", "home")}, "surfaces", "surface 'home' is named twice; name it once"),
-        ({"coverage": 0.5}, "coverage", "coverage is 0.5, which is for hash 'growthbook'; give the share in traffic"),
+        (
+            {"coverage": 0.5},
+            "coverage",
+            "coverage is 0.5, which is for the hashes of others; give the share in traffic",
+        ),
         ({"duration_days": 0.0}, "duration_days", "duration_days is 0, must be above 0"),
         (
             {"starts": -1.0},
@@ -176,6 +192,11 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
             {"method": "interleave", "variants": (Variant("a", "default", 0.3), Variant("b", "explore", 0.7))},
             "variants",
             "an interleaving drafts from all variants alike; give each the weight 0.5",
+        ),
+        (
+            {"method": "interleave", "analysis": Analysis("bayesian")},
+            "analysis.method",
+            "method 'bayesian' is for 'ab'; judge an interleaving by 'always-valid' or 'fixed'",
         ),
     ],
 )
@@ -285,8 +306,8 @@ def test_a_layer_is_divided_by_one_hash() -> None:
 def test_a_surface_has_one_layer_and_the_remedy_is_to_share_it() -> None:
     assert complaints(experiment(layer="new", traffic=0.1), experiment(name="old", traffic=0.1)) == [
         (
-            "experiment 'x': 'old' already runs on surface 'home' in layer 'default'; put both into layer 'default' "
-            "and divide its traffic, or stop 'old' first",
+            "experiment 'x': 'old' already runs on surface 'home' in layer 'default', and both 'x' and 'old' say "
+            "which strategy ranks; put both into layer 'default' and divide its traffic, or stop 'old' first",
             "layer",
         )
     ]

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bandstand.cli.check import checked
-from bandstand.configuration import definitions, described, recorded, started
+from bandstand.configuration import definitions, described, recorded, shipped, started
 from bandstand.engine import Engine
 from bandstand.erasure import erase
 from bandstand.errors import ConflictError, InputError
@@ -15,6 +15,7 @@ from bandstand.events import Assignment, Decided, ExperimentMoved, Request, User
 from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.model import Model, fold
 from bandstand.policy.explore import EpsilonGreedy, Softmax
+from bandstand.recipe import behind
 from bandstand.replay import replay
 from bandstand.report import report
 
@@ -44,10 +45,10 @@ def test_parameters_change_the_strategy_for_their_variant_only(shop: Engine, noo
         sources = {source.name for pick in decided.picks for source in pick.sources}
         assert len(decided.picks) == (7 if assignment.variant == "b" else 10)
         assert assignment.variant == "a" or sources == {"popular"}
-    behind = shop.model.state.strategy_behind("x/b")
-    assert behind is not None
-    assert behind.policy == EpsilonGreedy(epsilon=0.9)
-    assert shop.model.state.strategy_behind("x/a") == shop.model.state.strategies["default"]
+    found = behind(shop.model.state, "x/b")
+    assert found is not None
+    assert found.policy == EpsilonGreedy(epsilon=0.9)
+    assert behind(shop.model.state, "x/a") == shop.model.state.strategies["default"]
     assert replay(shop.log).diverged == 0
 
 
@@ -62,6 +63,22 @@ def test_a_variant_with_parameters_is_shipped_as_a_strategy_of_its_own(shop: Eng
     assert state.strategies["default"].candidates == 200
     assert fold(Model(), shop.log.read(limit=1000)).state.strategies == state.strategies
     assert replay(shop.log).diverged == 0
+
+
+def test_settings_that_name_what_was_replaced_do_not_undo_a_shipping(shop: Engine, noon: float) -> None:
+    def told(**home: Any) -> str:
+        shop.commit(definitions(shop.model.state, surfaces={"home": home}), at=noon)
+        return shop.model.state.surfaces["home"].strategy
+
+    told(n=5)
+    for name, winner in (("x", "b"), ("y", "b")):
+        begin(shop, replace(VARIED, name=name), noon)
+        shop.commit([shipped(shop.model.state, name, winner)], at=noon)
+    assert definitions(shop.model.state, surfaces={"home": {"n": 5}}) == []
+    assert told(n=6) == "y/b"
+    assert Model.load(shop.model.dump()).state.replaced == {"home": "default"}
+    assert told(strategy="random") == "random"
+    assert told() == "default"
 
 
 @pytest.mark.parametrize("method", ["ab", "interleave"])
@@ -187,9 +204,9 @@ def test_parameters_that_make_no_strategy_are_refused(shop: Engine, parameters: 
 def test_another_kind_of_policy_replaces_the_table_whole(shop: Engine, noon: float) -> None:
     softer = {"policy": {"kind": "softmax", "temperature": 0.5}}
     begin(shop, replace(AB, variants=(AB.variants[0], Variant("b", "default", 0.5, softer))), noon)
-    behind = shop.model.state.strategy_behind("x/b")
-    assert behind is not None
-    assert behind.policy == Softmax(temperature=0.5)
+    found = behind(shop.model.state, "x/b")
+    assert found is not None
+    assert found.policy == Softmax(temperature=0.5)
 
 
 def test_a_metric_of_a_reward_that_no_surface_knows_is_refused_where_they_are_named(shop: Engine, noon: float) -> None:
@@ -255,3 +272,16 @@ def test_check_knows_what_time_it_is_though_the_log_is_empty(tmp_path: Path) -> 
     (line,) = [one for one in checked(f"sqlite:///{tmp_path}/none.db", tmp_path) if one.kind == "experiment"]
     assert not line.ok
     assert "starts 2020-01-01T00:00:00Z, which was" in line.text
+
+
+def test_check_refuses_what_the_server_would_as_the_files_do_not_fit_together(tmp_path: Path) -> None:
+    for name, surface in (("first", "home"), ("second", "related")):
+        (tmp_path / f"{name}.toml").write_text(
+            f'name = "{name}"\nsurface = "{surface}"\nstart = true\n[[variants]]\nname = "a"\nweight = 0.5\n'
+            '[[variants]]\nname = "b"\nweight = 0.5\nparameters = { policy = { epsilon = 0.2 }, candidates = 50 }'
+        )
+    first, second = [one for one in checked(f"sqlite:///{tmp_path}/none.db", tmp_path) if one.kind == "experiment"]
+    assert first.ok
+    assert "b (what ranks with policy.epsilon = 0.2, candidates = 50, 50%)" in first.text
+    assert not second.ok
+    assert "overlaps [0, 1) of 'first', which is running; free: nothing; on another surface" in second.text

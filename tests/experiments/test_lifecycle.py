@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from bandstand.errors import ConflictError
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Metric, Variant
-from bandstand.experiments.lifecycle import MOVES, check_change, moved
+from bandstand.experiments.lifecycle import MOVES, as_allocated, check_change, moved, reweighed
 
 OLD = Experiment("x", "home", (Variant("a", "default", 0.5), Variant("b", "explore", 0.5)), traffic=0.5)
 BREAKING: list[dict[str, Any]] = [
@@ -32,6 +32,10 @@ BREAKING: list[dict[str, Any]] = [
     {"sticky": True},
     {"starts": 5.0},
     {"variants": (Variant("a", "default", 0.5, {"candidates": 50}), Variant("b", "explore", 0.5))},
+    {"automatic": "ship"},
+    {"allocation": "adaptive"},
+    {"floor": 0.1},
+    {"reweigh_hours": 1.0},
     {"metrics": (Metric("sale", "sale"),)},
     {"metrics": (Metric("click", "click"), Metric("sale", "sale", role="guardrail"))},
 ]
@@ -109,3 +113,14 @@ def test_traffic_may_grow_while_it_runs_and_not_afterwards() -> None:
     check_change(OLD, wider, state="running")
     with pytest.raises(ConflictError, match="is stopped: traffic cannot change; record"):
         check_change(OLD, wider, state="stopped")
+
+
+def test_an_adaptive_experiment_that_runs_keeps_the_weights_that_it_has_come_to() -> None:
+    """Its file says how it began: reading it again must not put the weights back."""
+    file = replace(OLD, sticky=True, allocation="adaptive")
+    adapted = reweighed(file, [0.2, 0.8])
+    reworded = replace(file, hypothesis="better")
+    assert as_allocated(adapted, reworded, state="running") == replace(adapted, hypothesis="better")
+    assert as_allocated(adapted, file, state="stopped") == adapted
+    assert as_allocated(adapted, file, state="draft") == file
+    assert as_allocated(replace(adapted, allocation="fixed"), OLD, state="running") == OLD

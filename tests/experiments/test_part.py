@@ -8,7 +8,7 @@ from bandstand.events import Request
 from bandstand.experiments.assignment import held_out
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.lifecycle import Stage
-from bandstand.experiments.part import Part, part
+from bandstand.experiments.part import Part, parts
 from bandstand.experiments.trial import Trial
 
 AB = Experiment("x", "home", (Variant("a", "default", 0.5), Variant("b", "explore", 0.5)))
@@ -22,7 +22,8 @@ def trials(*experiments: Experiment, stage: Stage = "running") -> dict[str, Tria
 def found(
     of: dict[str, Trial], request: Request, *, holdout: float = 0.0, audiences: tuple[str, ...] = ()
 ) -> Part | None:
-    return part(of, request, holdout=holdout, fits=audiences.__contains__)
+    mine = parts(of, request, holdout=holdout, fits=audiences.__contains__)
+    return mine[0] if mine else None
 
 
 def home(user: str = "ann", **more: object) -> Request:

@@ -45,7 +45,7 @@ def test_each_change_of_weights_under_way_begins_a_phase() -> None:
     trial = Trial(AB)
     trial.put(EVEN)
     assert trial.phase == 0  # a draft has measured nothing
-    trial.moved("running")
+    trial.moved("running", at=0.0)
     trial.put(AB)
     trial.put(replace(AB, hypothesis="better"))
     assert trial.phase == 1
@@ -58,7 +58,7 @@ def test_only_a_sticky_experiment_that_runs_remembers_units(experiment: Experime
     trial.saw(decided("ann", "b"), "b")
     trial.saw(decided("bob", "interleaved"), "interleaved")
     assert trial.kept == ({"ann": 0} if experiment.sticky else {})
-    trial.moved("stopped")
+    trial.moved("stopped", at=0.0)
     trial.saw(decided("ann", "a"), "a")
     assert trial.kept == {}
 
@@ -80,7 +80,7 @@ def test_nobody_takes_part_before_it_begins_or_elsewhere() -> None:
     assert trial.open(Request("home", 100.0))
     assert trial.open(Request("related", 100.0))
     assert not trial.open(Request("cart", 100.0))
-    trial.moved("stopped")
+    trial.moved("stopped", at=0.0)
     assert not trial.open(Request("home", 100.0))
 
 

@@ -8,8 +8,9 @@ are 64 bits of a keyed hash, compared with whole numbers, so that no share is to
 from bandstand.chance import bits
 from bandstand.errors import InputError
 from bandstand.events import Request
-from bandstand.experiments import growthbook
+from bandstand.experiments import growthbook, optimizely
 from bandstand.experiments.definition import Experiment, Variant, edge, segment
+from bandstand.experiments.freeze import FROZEN
 
 
 def unit(experiment: Experiment, request: Request) -> str | None:
@@ -38,7 +39,7 @@ def assign(experiment: Experiment, unit_id: str) -> Variant | None:
             field=experiment.unit,
         )
     salt = experiment.salt or experiment.name
-    if experiment.hash == "growthbook":
+    if experiment.hash != "bandstand":
         return _theirs(experiment, salt, unit_id)
     # The segment's start stays when traffic is raised, so that those who took part still do.
     start, end = segment(experiment)
@@ -63,13 +64,23 @@ def held_out(share: float, request: Request) -> bool:
     return who is not None and bits("holdout", who) < edge(share)
 
 
+def frozen(experiment: Experiment, unit_id: str) -> bool:
+    """Whether the unit is of the share that frozen weights serve; by a hash of its own, whatever its variant."""
+    if experiment.frozen is None:
+        return False
+    return bits(FROZEN, experiment.salt or experiment.name, unit_id) < edge(experiment.frozen.share)
+
+
 def _theirs(experiment: Experiment, salt: str, unit_id: str) -> Variant | None:
-    """The layer is the namespace, the salt the seed."""
+    """The layer is the namespace or exclusion group, the salt the seed or the experiment's id."""
     start, end = experiment.traffic_from, experiment.traffic_from + experiment.traffic
-    whole = start == 0 and end == 1
-    if not whole and not growthbook.within(experiment.layer, unit_id, start=start, end=end):
+    within = growthbook.within if experiment.hash == "growthbook" else optimizely.within
+    if not (start == 0 and end == 1) and not within(experiment.layer, unit_id, start=start, end=end):
         return None
     weights = [one.weight for one in experiment.variants]
+    if experiment.hash == "optimizely":
+        index = optimizely.chosen(optimizely.bucket(salt, unit_id), weights, coverage=experiment.coverage)
+        return experiment.variants[index] if index >= 0 else None
     among = growthbook.ranges(len(weights), coverage=experiment.coverage, weights=weights)
     place = growthbook.place(salt, unit_id)
     assert place is not None

@@ -10,14 +10,18 @@ import msgspec
 
 from bandstand.errors import InputError, UnknownError
 from bandstand.experiments import analysis as rules
+from bandstand.experiments import freeze as freezing
 from bandstand.experiments import metrics as measures
+from bandstand.experiments import tuning
 from bandstand.experiments.analysis import Analysis
+from bandstand.experiments.freeze import Freeze
 from bandstand.experiments.metrics import Metric
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Unit = Literal["user", "session", "device"]
 Method = Literal["ab", "interleave"]
-Hash = Literal["bandstand", "growthbook"]
+Hash = Literal["bandstand", "growthbook", "optimizely"]
+Automatic = Literal["nothing", "harm", "stop", "ship"]
 Interleave = Literal["team_draft", "balanced", "probabilistic", "optimised"]
 
 MOST_INTERLEAVED: Final[Mapping[Interleave, int]] = {
@@ -34,12 +38,13 @@ _DIGITS = 12  # to which edges within a layer are rounded, so that 0.1 + 0.2 end
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One side of an experiment: the strategy that ranks for it, and its share of the units.
 
-    `parameters` are fields of the strategy that are other for this variant: `{"policy": {"epsilon": 0.2}}`.
+    `parameters` are fields of the strategy that are other for this variant: `{"policy": {"epsilon": 0.2}}`. Where no
+    variant names a strategy, the experiment tunes what ranks without it.
     """
 
     name: Name
-    strategy: Name
-    weight: float
+    strategy: str = ""
+    weight: float = 0.0
     parameters: dict[str, Any] = {}
 
 
@@ -50,11 +55,15 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     share its units out, so that a unit is in one of them at most. Of these only the ones take part that fit the
     `audience`, a condition on context and user. `salt` splits the units among the variants and defaults to the name;
     `hash` says by which algorithm. With "growthbook" the layer is its namespace, the salt its seed, and `coverage` the
-    share of each variation's range; there is none otherwise. Where it is `sticky`, a unit keeps the variant that it had
-    first, and the weights may change. `interleave` says how rankings become one slate where that is the method.
-    `learn_from` says whether a variant learns from its own traffic or from
-    everybody's. `start` starts the experiment when it is first recorded, and nobody takes part before `starts`
+    share of each variation's range; with "optimizely" they are exclusion group and id. There is no coverage otherwise.
+    Where it is `sticky`, a unit keeps the variant that it had first, and the weights may change. `interleave` says how
+    rankings become one slate where that is the method. `learn_from` says whether a variant learns from its own traffic
+    or from everybody's. `start` starts the experiment when it is first recorded, and nobody takes part before `starts`
     (seconds since the epoch). `duration_days` is how long it is meant to run, and `outcome` what came of it, in words.
+
+    `automatic` is what the server does by itself, each with those before it: "nothing"; stop on "harm" to a guardrail;
+    "stop" or "ship" as the verdict says. With the `allocation` "adaptive" it sets the weights anew every
+    `reweigh_hours`, by how likely each is the best, and none below `floor`. `frozen` is a share that ends learning.
     """
 
     name: Name
@@ -82,6 +91,16 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     starts: float | None = None
     duration_days: float | None = None
     outcome: str = ""
+    automatic: Automatic = "harm"
+    allocation: Literal["fixed", "adaptive"] = "fixed"
+    floor: float = 0.05
+    reweigh_hours: float = 24.0
+    frozen: Freeze | None = None
+
+    @property
+    def tunes(self) -> bool:
+        """Whether its variants only have other parameters, of whatever ranks on the surface otherwise."""
+        return not any(one.strategy for one in self.variants)
 
     @property
     def on(self) -> tuple[str, ...]:
@@ -173,9 +192,10 @@ def _unknown(experiment: Experiment, surfaces: Collection[str], strategies: Coll
                 "surface" if experiment.surface is not None else "surfaces",
             )
     for index, one in enumerate(experiment.variants):
-        if one.strategy not in strategies:
+        if one.strategy not in strategies and not experiment.tunes:
+            what = f"strategy '{one.strategy}' is not defined" if one.strategy else f"variant '{one.name}' names none"
             yield Problem(
-                f"strategy '{one.strategy}' is not defined; known: {_listed(strategies)}",
+                f"{what}; known: {_listed(strategies)}",
                 f"variants[{index}].strategy",
             )
 
@@ -189,6 +209,8 @@ def _variants(experiment: Experiment) -> Iterator[Problem]:
         )
     if experiment.method == "interleave":
         yield from _interleaved(experiment)
+    if experiment.tunes:
+        yield from _tuning(experiment)
     for name in _repeated(one.name for one in variants):
         yield Problem(f"variant '{name}' is defined twice; give each its own name", "variants")
     for index, one in enumerate(variants):
@@ -196,14 +218,33 @@ def _variants(experiment: Experiment) -> Iterator[Problem]:
             # What a variant learns is kept under "experiment/variant", which is taken apart at the last slash.
             yield Problem(f"variant '{one.name}': the name must not contain '/'", f"variants[{index}].name")
         if not 0 < one.weight <= 1:
+            found = f"{one.weight:g}" if one.weight else "0 or missing"
             yield Problem(
-                f"variant '{one.name}': weight is {one.weight:g}, must be above 0 and at most 1; leave out a variant "
-                "that nobody should see",
+                f"variant '{one.name}': weight is {found}, must be above 0 and at most 1; leave out a variant that "
+                "nobody should see",
                 f"variants[{index}].weight",
             )
     total = sum(one.weight for one in variants)
     if variants and not abs(total - 1) <= _ROUNDING:
         yield Problem(f"the weights add up to {total:.10g}, must be 1", "variants")
+
+
+def _tuning(experiment: Experiment) -> Iterator[Problem]:
+    """Whoever tunes has no ranking of its own, and its weights' names are those it tunes and its own in one."""
+    wants = {
+        "method": experiment.method == "interleave",
+        "learn_from": experiment.learn_from == "all",
+        "analysis.trigger": experiment.analysis.trigger == "changed",
+        "frozen": experiment.frozen is not None,
+    }
+    for field in (field for field, wanted in wants.items() if wanted):
+        yield Problem(f"{field} asks for variants with strategies of their own; name a strategy for each", field)
+    for index, name in enumerate((experiment.name, *(one.name for one in experiment.variants))):
+        if tuning.JOINT in name:
+            yield Problem(
+                f"'{name}': the name must not contain '{tuning.JOINT}' where no variant names a strategy",
+                f"variants[{index - 1}].name" if index else "name",
+            )
 
 
 def _interleaved(experiment: Experiment) -> Iterator[Problem]:
@@ -219,6 +260,11 @@ def _interleaved(experiment: Experiment) -> Iterator[Problem]:
         )
     if any(abs(one.weight - 1 / count) > _ROUNDING for one in experiment.variants):
         yield Problem(f"an interleaving drafts from all variants alike; give each the weight {1 / count:g}", "variants")
+    if experiment.analysis.method not in ("always-valid", "fixed"):
+        yield Problem(
+            f"method '{experiment.analysis.method}' is for 'ab'; judge an interleaving by 'always-valid' or 'fixed'",
+            "analysis.method",
+        )
 
 
 def _metrics(experiment: Experiment) -> Iterator[Problem]:
@@ -231,6 +277,8 @@ def _metrics(experiment: Experiment) -> Iterator[Problem]:
             yield Problem(f"metric '{metric.name}': {fault.message}", f"metrics[{index}].{fault.field}")
     for fault in rules.faults(experiment.analysis):
         yield Problem(f"analysis: {fault.message}", f"analysis.{fault.field}")
+    for fault in freezing.faults(experiment.frozen, method=experiment.method) if experiment.frozen else ():
+        yield Problem(f"frozen: {fault.message}", f"frozen.{fault.field}")
 
 
 def _numbers(experiment: Experiment) -> Iterator[Problem]:
@@ -250,9 +298,9 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
         yield Problem(f"alpha is {experiment.alpha:g}, must be between 0 and 1, as 0.05", "alpha")
     if not 0 < experiment.coverage <= 1:
         yield Problem(f"coverage is {experiment.coverage:g}, must be above 0 and at most 1", "coverage")
-    elif experiment.coverage < 1 and experiment.hash != "growthbook":
+    elif experiment.coverage < 1 and experiment.hash == "bandstand":
         yield Problem(
-            f"coverage is {experiment.coverage:g}, which is for hash 'growthbook'; give the share in traffic",
+            f"coverage is {experiment.coverage:g}, which is for the hashes of others; give the share in traffic",
             "coverage",
         )
     if experiment.sticky and experiment.method == "interleave":
@@ -266,14 +314,27 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
 
 
 def _elsewhere(experiment: Experiment, others: list[Experiment]) -> Iterator[Problem]:
-    """Each variant decides the whole strategy, so a request can obey one experiment only."""
     for other in others:
-        for surface in sorted({*other.on} & {*experiment.on}):
+        fault = clash(experiment, other)
+        for surface in sorted({*other.on} & {*experiment.on}) if fault else ():
             yield Problem(
-                f"'{other.name}' already runs on surface '{surface}' in layer '{other.layer}'; put both into "
-                f"layer '{other.layer}' and divide its traffic, or stop '{other.name}' first",
+                f"'{other.name}' already runs on surface '{surface}' in layer '{other.layer}', and {fault}; put both "
+                f"into layer '{other.layer}' and divide its traffic, or stop '{other.name}' first",
                 "layer",
             )
+
+
+def clash(one: Experiment, other: Experiment) -> str | None:
+    """Why no request can take part in both, in words; None where one ranks and others tune different fields of it."""
+    if not (one.tunes or other.tunes):
+        return f"both '{one.name}' and '{other.name}' say which strategy ranks"
+    for each in (one, other):
+        if each.method == "interleave":
+            return f"'{each.name}' merges whole rankings"
+        if each.frozen is not None:
+            return f"'{each.name}' freezes what ranks there"
+    field = tuning.shared([v.parameters for v in one.variants], [v.parameters for v in other.variants])
+    return None if field is None else f"both '{one.name}' and '{other.name}' change {field}"
 
 
 def _overlaps(experiment: Experiment, layer: list[Experiment]) -> Iterator[Problem]:
@@ -289,9 +350,10 @@ def _overlaps(experiment: Experiment, layer: list[Experiment]) -> Iterator[Probl
                 )
         from_, to = segment(other)
         if min(end, to) > max(start, from_):
+            apart = "" if set(experiment.on) & set(other.on) else "; on another surface it may have another layer"
             yield Problem(
                 f"traffic {_written(experiment)} of layer '{other.layer}' overlaps {_written(other)} of "
-                f"'{other.name}', which is running; free: {_free(layer)}",
+                f"'{other.name}', which is running; free: {_free(layer)}{apart}",
                 "traffic_from",
             )
 
@@ -334,5 +396,5 @@ def _misshapen(builtins: object, error: msgspec.ValidationError) -> InputError:
 def _choices(field: str) -> list[str]:
     """What the field of this path may be."""
     table, _, name = field.rpartition(".")
-    hints = get_type_hints(Metric if table.startswith("metrics") else Experiment)
-    return list(map(str, get_args(hints[name])))
+    kind = {"metrics": Metric, "analysis": Analysis}.get(table.partition("[")[0], Experiment)
+    return list(map(str, get_args(get_type_hints(kind)[name])))

@@ -5,8 +5,10 @@ is no way back to running: its units remember what they saw, and what was learne
 new experiment with a new name, whose salt splits the units anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
+
+from msgspec.structs import replace
 
 from bandstand.errors import ConflictError
 from bandstand.experiments.definition import Experiment
@@ -37,6 +39,11 @@ _FIXED = (
     "starts",
     "alpha",
     "analysis",
+    "automatic",
+    "allocation",
+    "floor",
+    "reweigh_hours",
+    "frozen",
 )
 _GROWING = ("traffic", "coverage")
 
@@ -84,6 +91,18 @@ def check_change(old: Experiment, new: Experiment, *, state: Stage) -> None:
 
 def weights(experiment: Experiment) -> list[float]:
     return [one.weight for one in experiment.variants]
+
+
+def reweighed(experiment: Experiment, weights: Iterable[float]) -> Experiment:
+    """The experiment with these weights in place of its own, in the order of its variants."""
+    pairs = zip(experiment.variants, weights, strict=True)
+    return replace(experiment, variants=tuple(replace(one, weight=weight) for one, weight in pairs))
+
+
+def as_allocated(old: Experiment, new: Experiment, *, state: Stage) -> Experiment:
+    """The new definition with the weights that an adaptive experiment has come to: a file says how it began."""
+    adapted = state != "draft" and old.allocation == new.allocation == "adaptive" and _sides(old) == _sides(new)
+    return reweighed(new, weights(old)) if adapted else new
 
 
 def _sides(experiment: Experiment) -> list[tuple[object, ...]]:

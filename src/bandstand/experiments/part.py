@@ -1,24 +1,27 @@
-"""Which experiment a request takes part in, and as what: holdout first, then layers, then the variant."""
+"""Which experiments a request takes part in, and as what: holdout first, then layers, then the variant."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Assignment, Request
-from bandstand.experiments.assignment import held_out, unit
-from bandstand.experiments.definition import Experiment, Variant, variant
+from bandstand.experiments.assignment import frozen, held_out, unit
+from bandstand.experiments.definition import Experiment, Variant, clash, variant
+from bandstand.experiments.freeze import FROZEN
 from bandstand.experiments.trial import Trial
 
 INTERLEAVED = "interleaved"
 
 
 class Part(NamedTuple):
-    """A request's part in an experiment. `forced` where the caller said which, to test it: nothing is made of it."""
+    """A request's part in an experiment. `forced` where the caller said which, to test it: nothing is made of it;
+    `frozen` where weights serve it that learn no more."""
 
     experiment: Experiment
     variant: Variant
     phase: int = 0
     forced: bool = False
+    frozen: bool = False
 
     @property
     def mixed(self) -> bool:
@@ -26,28 +29,62 @@ class Part(NamedTuple):
         return self.experiment.method == "interleave" and not self.forced
 
     @property
+    def tunes(self) -> bool:
+        return self.experiment.tunes
+
+    @property
     def assignment(self) -> Assignment:
         name = INTERLEAVED if self.mixed else self.variant.name
-        return Assignment(self.experiment.name, name, self.experiment.layer, self.phase, self.forced)
+        group = FROZEN if self.frozen else ""
+        return Assignment(self.experiment.name, name, self.experiment.layer, self.phase, self.forced, group)
 
 
-def part(trials: Mapping[str, Trial], request: Request, *, holdout: float, fits: Callable[[str], bool]) -> Part | None:
-    """The one experiment that the request takes part in, or None.
+def parts(
+    trials: Mapping[str, Trial],
+    request: Request,
+    *,
+    holdout: float,
+    fits: Callable[[str], bool],
+    froze: Collection[str] = (),
+) -> list[Part]:
+    """The experiments that the request takes part in: one at most that says what ranks, and any that tune it.
 
-    `holdout` is the share of people in none at all; `fits` says whether the request fits an audience. InputError where
-    an experiment is forced that is over or about another surface, UnknownError where there is none of that name.
+    `holdout` is the share of people in none at all; `fits` says whether the request fits an audience; `froze` are the
+    experiments whose weights have been frozen. InputError where an experiment is forced that is over or about another
+    surface, UnknownError where there is none of that name.
     """
-    for name, side in request.force.items():
-        return _forced(trials, request, name, side)
+    if request.force:
+        return _together([_forced(trials, request, name, side) for name, side in request.force.items()])
     if holdout and held_out(holdout, request):
-        return None
+        return []
+    found: list[Part] = []
     for trial in trials.values():
-        if trial.open(request):
-            who = unit(trial.definition, request)
-            found = None if who is None else trial.variant(who)
-            if found is not None and (not trial.definition.audience or fits(trial.definition.audience)):
-                return Part(trial.definition, found, trial.phase)
-    return None
+        mine = _part(trial, request, fits, froze)
+        # That no two say what ranks is seen to where they are started; a log of before may know better.
+        if mine is not None and (mine.tunes or all(one.tunes for one in found)):
+            found.append(mine)
+    return found
+
+
+def _part(trial: Trial, request: Request, fits: Callable[[str], bool], froze: Collection[str]) -> Part | None:
+    if not trial.open(request):
+        return None
+    who = unit(trial.definition, request)
+    variant_now = None if who is None else trial.variant(who)
+    if who is None or variant_now is None or (trial.definition.audience and not fits(trial.definition.audience)):
+        return None
+    still = trial.definition.name in froze and frozen(trial.definition, who)
+    return Part(trial.definition, variant_now, trial.phase, frozen=still)
+
+
+def _together(forced: list[Part]) -> list[Part]:
+    """InputError where no request could take part in all of them."""
+    for one in forced:
+        for other in forced:
+            fault = clash(one.experiment, other.experiment) if one is not other else None
+            if fault is not None:
+                raise InputError(f"force: {fault}; force one of them", field="force")
+    return forced
 
 
 def _forced(trials: Mapping[str, Trial], request: Request, name: str, side: str) -> Part:

@@ -1,6 +1,7 @@
 """An experiment under way: where it stands in its life, which weights it has had, and who keeps which variant."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from bandstand.events import Decided, Request
 from bandstand.experiments.assignment import assign, unit
 from bandstand.experiments.definition import Experiment, Variant
+from bandstand.experiments.freeze import frozen_at
 from bandstand.experiments.lifecycle import Stage, weights
 
 MOST_KEPT: Final = 200_000
@@ -20,21 +22,26 @@ class Trial(msgspec.Struct):
 
     `phase` counts how often its weights have changed since it started: figures of different phases must not be
     compared, for their days and their shares go together. `kept` is which variant (by its place) a unit had first,
-    where the experiment is sticky and runs.
+    where the experiment is sticky and runs. `why` is the reason where the server itself moved it, and `since` the log
+    time at which it began to run.
     """
 
     definition: Experiment
     stage: Stage = "draft"
     phase: int = 0
     kept: dict[str, int] = {}
+    why: str | None = None
+    since: float | None = None
 
     def put(self, definition: Experiment) -> None:
         if self.stage == "running" and weights(definition) != weights(self.definition):
             self.phase += 1
         self.definition = definition
 
-    def moved(self, to: Stage) -> None:
-        self.stage = to
+    def moved(self, to: Stage, *, at: float, why: str | None = None) -> None:
+        self.stage, self.why = to, why
+        if to == "running":
+            self.since = at
         self.kept = {}
 
     def saw(self, decided: Decided, variant: str) -> None:
@@ -51,6 +58,14 @@ class Trial(msgspec.Struct):
         found = assign(self.definition, unit_id)
         kept = self.kept.get(unit_id)
         return found if found is None or kept is None else self.definition.variants[kept]
+
+    @property
+    def freezes(self) -> float:
+        """The log time at which its weights freeze; infinite where they do not."""
+        freeze, since = self.definition.frozen, self.since
+        if freeze is None or since is None or self.stage != "running":
+            return inf
+        return frozen_at(freeze, since=since, starts=self.definition.starts)
 
     def open(self, request: Request) -> bool:
         """Whether it is about this request's surface, and runs, and has begun."""

@@ -73,8 +73,8 @@ def plan(
     outcome = seen.outcome(kind)
     if outcome.mean == 0:
         raise InputError(
-            f"reward {seen.reward!r}: nobody earned any on surface {seen.surface!r} in {seen.days:.3g} days, so a lift "
-            "has no meaning; name one that came",
+            f"reward {seen.reward!r}: nobody earned any on surface {seen.surface!r} in the time looked at, so a "
+            "lift has no meaning; name one that came, or look back further",
             field="reward",
             code="zero_baseline",
         )

@@ -1,6 +1,7 @@
 """What an interleaved decision says of each treatment and the control, from the rankings and the teams it recorded."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from bandstand.events import Decided
@@ -57,15 +58,29 @@ def chances(slate: Merged, rewards: Rewards, *, treatment: int = 1) -> Chances:
     drawn = [index for index, placed in enumerate(slate.placed) if placed.item in ranked]  # rules placed the others
     rewards = [(drawn.index(index), value) for index, value in rewards if index in drawn]
     total = {-1: 0.0, 0: 0.0, 1: 0.0}
-    for placed, chance in possible(method, slate.rankings, len(drawn), before=slate.before):
+    for placed, chance in possible(method, slate.rankings, _reach(slate, len(drawn), rewards), before=slate.before):
         marks = method.marks(slate.rankings, placed, pair, before=slate.before)
         total[_sign(method, marks, rewards)] += chance
     return Chances(total[-1], total[0], total[1])
 
 
+def ways(slate: Merged, rewards: Rewards) -> float:
+    """At most so many slates `chances` has to make again; infinite where the method's coins cannot be counted."""
+    sides, teams = METHODS[slate.method].sides, len(slate.rankings)
+    if sides is None:
+        return inf
+    rounds = -(-_reach(slate, len(slate.placed), rewards) // teams) + 1  # a page may begin within one
+    return float(sides(teams)) ** rounds
+
+
 def won(slate: Merged, rewards: Rewards, *, treatment: int = 1) -> int:
     """1 where the treatment won the slate, -1 where the control did, else 0."""
     return _sign(METHODS[slate.method], duels(slate)[treatment - 1], rewards)
+
+
+def _reach(slate: Merged, n: int, rewards: Rewards) -> int:
+    """So many positions matter: of two rankings those up to the lowest that was rewarded, whatever is below it."""
+    return max((index for index, _ in rewards), default=-1) + 1 if len(slate.rankings) == 2 else n
 
 
 def _sign(method: Method, marks: Sequence[Credit], rewards: Rewards) -> int:
