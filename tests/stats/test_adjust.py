@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from statsmodels.regression.linear_model import OLS
 
 from bandstand.errors import InputError
@@ -35,6 +36,8 @@ def test_cuped_equals_that_of_growthbook(case: dict[str, Any]) -> None:
         assert found.relative.value == pytest.approx(expected["expected"], rel=1e-9)
         assert found.relative.std_error == pytest.approx(expected["se"], rel=1e-9)
         assert (found.relative.low, found.relative.high) == pytest.approx(expected["ci"], rel=1e-9)
+        z = abs(found.relative.value) / found.relative.std_error
+        assert 2 * t.sf(z, found.df) == pytest.approx(expected["pValue"], rel=1e-9)
     else:
         assert found.difference == pytest.approx(expected["expected"], rel=1e-9)
         assert found.std_error == pytest.approx(expected["se"], rel=1e-9)

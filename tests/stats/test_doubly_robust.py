@@ -14,6 +14,7 @@ from statsmodels.regression.linear_model import OLS
 
 from bandstand import data
 from bandstand.errors import InputError
+from bandstand.stats.bootstrap import PoissonBootstrap
 from bandstand.stats.doubly_robust import RobustSums, direct_values, dm, dr, sndr
 from bandstand.stats.offpolicy import Estimate, ips
 from bandstand.stats.ratios import sum_of_ratios
@@ -111,6 +112,26 @@ def test_normal_interval_of_dr_equals_that_of_the_reference(logger: str, target:
     log = campaign(logger, target)
     found = dr(log.sums("tabcf", log.weights))
     assert (found.low, found.high) == pytest.approx(REFERENCE[f"men:{logger}->{target}"]["ci"]["dr_normal"], abs=1e-9)
+
+
+def test_bootstrap_intervals_agree_with_those_of_obp() -> None:
+    # An end has the Monte-Carlo error 2.7 SE / √B, for obp's 2,000 replicates and our 500; four of the two together.
+    logger, target = "bts", "random"
+    log, theirs = campaign(logger, target), REFERENCE[f"men:{logger}->{target}"]["ci"]
+    sums = log.sums("tabcf", log.weights)
+    own = log.tables["tabcf"][np.arange(len(log.shown)), log.shown]
+    scores = {
+        "ipw": (log.weights * log.rewards, ips(WeightedSums.of(log.rewards, log.weights))),
+        "dr": (direct_values(log.target, log.tables["tabcf"]) + log.weights * (log.rewards - own), dr(sums)),
+    }
+    for name, (score, normal) in scores.items():
+        found = PoissonBootstrap.of(
+            np.arange(score.size), score, np.ones(score.size), seed=5, replicates=500
+        ).estimate()
+        assert normal.std_error is not None
+        bound = 4 * 2.7 * normal.std_error * math.sqrt(1 / 2000 + 1 / 500)
+        assert abs(found.low - theirs[f"{name}_bootstrap_obp"]["lower"]) < bound
+        assert abs(found.high - theirs[f"{name}_bootstrap_obp"]["upper"]) < bound
 
 
 class Small(NamedTuple):

@@ -38,7 +38,10 @@ def test_differences_equal_those_of_growthbook(case: dict[str, Any]) -> None:
     if case["kind"].endswith("relative"):
         assert found.relative is not None
         assert found.relative.value == pytest.approx(expected["expected"], rel=1e-9)
-        assert (found.relative.low, found.relative.high) == pytest.approx(expected["ci"], rel=1e-5)
+        assert found.relative.std_error == pytest.approx(expected["se"], rel=1e-9)
+        assert (found.relative.low, found.relative.high) == pytest.approx(expected["ci"], rel=1e-9)
+        z = abs(found.relative.value) / found.relative.std_error
+        assert 2 * stats.t.sf(z, found.df) == pytest.approx(expected["pValue"], rel=1e-9)
     else:
         assert found.difference == pytest.approx(expected["expected"], rel=1e-9)
         assert (found.low, found.high) == pytest.approx(expected["ci"], rel=1e-9)

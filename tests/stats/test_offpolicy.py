@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import f as fisher
 from statsmodels.regression.linear_model import WLS
 
 from bandstand.errors import InputError
-from bandstand.stats.offpolicy import empirical_likelihood, ips, snips
+from bandstand.stats.offpolicy import empirical_likelihood, ips, likeliest_value, snips
+from bandstand.stats.offpolicy_sequence import OrderedSums, off_policy_sequence
 from bandstand.stats.weights import WeightedSums, importance_weights
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "stats"
@@ -43,6 +45,81 @@ def test_empirical_likelihood_equals_that_of_vw_estimators(name: str, chunks: in
         found = empirical_likelihood(sums, max_weight=max_weight)
         assert found.value == pytest.approx(case["estimates"][key], abs=1e-9)
         assert (found.low, found.high) == pytest.approx(case["intervals"][key], abs=1e-9)
+
+
+# What the tests of VW's estimators assert, of the same logs: (rewards, weights), and where every interval must lie.
+CONSTANT = [(c * np.ones(10), np.ones(10), (c, c)) for c in (1.0, 10.0, -1.0)]
+ALTERNATING = [(np.tile([r, 0.0], 5000), np.tile([1.6, 0.4], 5000), (0.75 * r, 0.85 * r)) for r in (1.0, 10.0)]
+
+
+@pytest.mark.parametrize(("rewards", "weights", "within"), [*CONSTANT, *ALTERNATING])
+def test_the_logs_of_vw_estimators_own_tests_give_what_they_assert(
+    rewards: np.ndarray, weights: np.ndarray, within: tuple[float, float]
+) -> None:
+    sums, low = WeightedSums.of(rewards, weights), min(0.0, float(rewards.min()))
+    possible = (low, max(1.0, float(rewards.max())))
+    found = empirical_likelihood(sums, max_weight=math.inf, reward_range=possible)
+    assert within[0] <= round(found.value, 9) <= within[1]
+    if within[0] == within[1]:
+        assert found.low <= within[0] <= found.high
+        return
+    sequence = off_policy_sequence(OrderedSums(reward_range=possible).then(rewards, weights))
+    for interval in (found, ips(sums), snips(sums), sequence):
+        assert within[0] <= interval.low <= interval.high <= within[1]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_likeliest_value_equals_that_of_vw_estimators(name: str) -> None:
+    rewards, weights = log(CASES[name])
+    for key, max_weight in (("mle(el)", math.inf), ("mle(el)[wmax=max]", float(weights.max()))):
+        found = likeliest_value(rewards, weights, max_weight=max_weight)
+        assert found == pytest.approx(CASES[name]["estimates"][key], abs=1e-9)
+
+
+def clustered(rng: np.random.Generator, users: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    owner = rng.integers(0, users, size=400)
+    return rng.binomial(1, 0.3, size=400).astype(float), rng.exponential(size=400), owner
+
+
+@pytest.mark.parametrize("max_weight", [30.0, math.inf])
+def test_clusters_of_one_row_change_nothing(max_weight: float, rng: np.random.Generator) -> None:
+    rewards, weights, _ = clustered(rng)
+    plain, single = (
+        empirical_likelihood(WeightedSums.of(rewards, weights, clusters=c), max_weight=max_weight)
+        for c in (None, np.arange(400))
+    )
+    assert single[:3] == pytest.approx(plain[:3], rel=1e-9)
+
+
+def test_equal_rows_of_a_user_count_as_one_row(rng: np.random.Generator) -> None:
+    # Five copies of each row, by user: the same table of units, each five times as long.
+    rewards, weights, _ = clustered(rng)
+    plain = empirical_likelihood(WeightedSums.of(rewards, weights), max_weight=30.0)
+    five = [np.repeat(each, 5) for each in (rewards, weights, np.arange(400))]
+    found = empirical_likelihood(WeightedSums.of(*five[:2], clusters=five[2]), max_weight=30.0)
+    assert found[:3] == pytest.approx(plain[:3], rel=1e-9)
+    assert found.n == 2000
+
+
+def test_ends_of_a_clustered_interval_are_those_of_the_divergence_itself(rng: np.random.Generator) -> None:
+    # The definition, solved numerically: T(V) = N · h̄ᵀ C⁻¹ h̄ of (W - m, R - V m) over all users and the unseen one.
+    rewards, weights, owner = clustered(rng)
+    sums = WeightedSums.of(rewards, weights, clusters=owner)
+    m, big_w, big_r = (np.bincount(owner, each) for each in (np.ones(400), weights, weights * rewards))
+    g, most, longest = m.size, 12.0 * m.max(), m.max()
+
+    def divergence(value: float, unseen: float, reward: float) -> float:
+        rows, total, earned = np.append(m, longest), np.append(big_w, unseen), np.append(big_r, unseen * reward)
+        table = np.stack([total - rows, earned - value * rows])
+        return float(table.mean(axis=1) @ np.linalg.solve(np.cov(table, ddof=0), table.mean(axis=1)))
+
+    likeliest = most if weights.sum() < 400 else 0.0
+    excess = np.append(big_w - m, likeliest - longest)
+    budget = fisher.isf(0.05, 1, g) / (g + 1) + excess.mean() ** 2 / excess.var()
+    found = empirical_likelihood(sums, max_weight=12.0)
+    for end, reward in ((found.low, 0.0), (found.high, 1.0)):
+        least = min(divergence(end, unseen, reward) for unseen in (0.0, most))
+        assert least == pytest.approx(budget, rel=1e-9)
 
 
 def test_single_row_has_the_values_of_vw_estimators() -> None:
@@ -146,11 +223,6 @@ def test_fewer_than_two_rows_are_refused(estimator: Any) -> None:
             WeightedSums.of([1.0], [1.0]),
             {"max_weight": 5.0, "reward_range": (1.0, 1.0)},
             r"reward_range is \(1.0, 1.0\), must be finite and rise",
-        ),
-        (
-            WeightedSums.of([1.0, 0.0], [1.0, 1.0], clusters=["u", "u"]),
-            {"max_weight": 5.0},
-            "2 rows fall into 1 clusters, empirical likelihood needs independent rows",
         ),
     ],
 )

@@ -108,3 +108,8 @@ def test_a_lift_over_a_baseline_that_may_be_zero_is_refused() -> None:
 def test_an_impossible_horizon_is_refused(horizon: float) -> None:
     with pytest.raises(InputError, match="give the number of units at which you expect to decide"):
         always_valid(0.1, 0.1, 10, horizon=horizon)
+
+
+def test_bounds_are_finite_however_small_alpha_is() -> None:
+    two, one = float(mixture_bound(100, alpha=1e-300, rho=1.0)), one_sided_bound(100, alpha=1e-300, rho=1.0)
+    assert 300 < one <= two < 400

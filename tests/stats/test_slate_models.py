@@ -14,9 +14,17 @@ from statsmodels.regression.linear_model import OLS
 
 from bandstand.errors import InputError, UnknownError
 from bandstand.stats.assumptions import SINGLE, SLATE_MODELS, assumption
+from bandstand.stats.diagnostics import diagnostics
 from bandstand.stats.pseudo_inverse import product_weights, pseudo_inverse_weights
-from bandstand.stats.slate_weights import examination_weights, marginal_weights, prefix_weights, whole_weights
+from bandstand.stats.slate_weights import (
+    examination_weights,
+    marginal_weights,
+    moved_weights,
+    prefix_weights,
+    whole_weights,
+)
 from bandstand.stats.slates import SlateSums, cascade_dr, cascade_scores, slate_ips, slate_scores, slate_snips
+from bandstand.stats.weights import WeightedSums
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "stats"
 CASES = json.loads((REFERENCE / "slates.json").read_text())["cases"]
@@ -104,6 +112,31 @@ def test_examination_weights_vary_less_than_those_of_single_positions(rng: np.ra
     target, logging, rewards = policy(rng), policy(rng), reading("position_based", rng)
     examined, marginal = (scores(m, rewards, target, logging) for m in ("position_based", "independent"))
     assert float(logging.chance @ examined**2) < float(logging.chance @ marginal**2)
+
+
+@pytest.mark.parametrize("read", ["position_based", "independent", "cascade", "whole_slate"])
+def test_a_logger_without_exploration_is_exact_where_examination_is_known_and_off_elsewhere(
+    read: str, rng: np.random.Generator
+) -> None:
+    # The target shows the same three items in another order; the log holds one slate, over and over.
+    errors = []
+    for _ in range(5):
+        rewards = reading(read, rng)
+        shown = int(rng.integers(len(SLATES)))
+        order = rng.permutation(LENGTH)
+        wanted = int(np.flatnonzero((SLATES[shown][order] == SLATES).all(axis=1))[0])
+        to = np.argsort(order)[None, :]  # where the target puts the item that stands at each position
+        found = slate_scores(rewards[[shown]], moved_weights(to, POSITIONS[None, :], THETA))[0]
+        errors.append(abs(found - rewards[wanted].sum()))
+    assert max(errors) < 1e-10 if read == "position_based" else max(errors) > 0.01
+
+
+def test_an_item_that_the_target_leaves_out_has_no_weight_and_a_position_that_is_none_is_refused() -> None:
+    assert moved_weights([[-1, 0]], [[0, 1]], [1.0, 0.5]).tolist() == [[0.0, 2.0]]
+    with pytest.raises(InputError, match="target position of row 0 position 1 is 2, must be < 2"):
+        moved_weights([[0, 2]], [[0, 1]], [1.0, 0.5])
+    with pytest.raises(InputError, match="must be slates × shown items of whole numbers"):
+        moved_weights([[0.0, 1.0]], [[0, 1]], [1.0, 0.5])
 
 
 @pytest.mark.parametrize("model", [m for m in SLATE_MODELS if m != "pseudo_inverse"])
@@ -194,6 +227,32 @@ def test_estimates_equal_those_of_obp(case: str, model: str, plain: str, normali
     assert slate_ips(sums).value == pytest.approx(expected[plain], abs=1e-9)
     assert slate_snips(sums).value == pytest.approx(expected[normalised], abs=1e-9)
     assert slate_ips(sums).n == 2000
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_effective_sizes_by_position_equal_those_of_the_reference(case: str) -> None:
+    log, expected = logged(case), CASES[case]["diagnostics"]
+    steps = [_steps(log[name]) for name in ("e_pscore_cascade", "pscore_cascade")]
+    own = marginal_weights(log["e_pscore_item_position"], log["pscore_item_position"])
+    whole = whole_weights(*steps)[:, 0]
+    for weights, name in ((prefix_weights(*steps), "ess_cascade_per_slot"), (own, "ess_item_position_per_slot")):
+        sizes = [diagnostics(WeightedSums.of(log["reward"][:, k], weights[:, k])).ess for k in POSITIONS]
+        assert sizes == pytest.approx(expected[name], rel=1e-9)
+    found = diagnostics(WeightedSums.of(log["reward"].sum(axis=1), whole))
+    assert found.ess == pytest.approx(expected["ess_joint"], rel=1e-9)
+    assert found.max_weight == pytest.approx(expected["max_joint_weight"], rel=1e-9)
+    assert found.mean_weight == pytest.approx(expected["mean_joint_weight"], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("model", "name"), [("whole_slate", "sips"), ("reward_interaction", "rips")])
+def test_intervals_agree_with_obps_bootstrap(case: str, model: str, name: str) -> None:
+    # obp resamples the slates' scores 2,000 times at most; the end of such an interval is off by 2.7 / √2000 standard
+    # errors in one standard deviation, and by the skewness of the scores, which the normal interval does not have.
+    found, theirs = slate_ips(log_sums(case, model)), CASES[case]["bootstrap_ci_obp"][name]
+    assert found.std_error is not None
+    for end, key in ((found.low, "95.0% CI (lower)"), (found.high, "95.0% CI (upper)")):
+        assert abs(end - theirs[key]) < 0.35 * found.std_error
 
 
 @pytest.mark.parametrize("case", CASES)

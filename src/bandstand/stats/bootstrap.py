@@ -9,7 +9,7 @@ from scipy.stats import poisson
 
 from bandstand.errors import InputError
 from bandstand.stats.checks import column, same_length, significance
-from bandstand.stats.offpolicy import Estimate
+from bandstand.stats.estimates import Estimate
 
 # Bounds in 64 bit of 1, 2, … draws: beyond 20 a Poisson(1) variable goes once in 10^19 draws.
 _STEPS = np.array([int(p * 2**53) << 11 for p in poisson.cdf(np.arange(20), 1.0) if int(p * 2**53) < 2**53], np.uint64)

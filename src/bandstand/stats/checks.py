@@ -17,10 +17,16 @@ def column(values: ArrayLike, *, name: str) -> NDArray[np.float64]:
     Traceback (most recent call last):
     bandstand.errors.InputError: reward of row 1 is nan, must be finite; repair or leave out the row.
     """
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} holds what is no number ({error}); give one number a row.", field=name) from error
     if array.ndim != 1:
         raise InputError(f"{name} has shape {array.shape}, must be one value a row.", field=name)
-    refuse_where(~np.isfinite(array), array, name=name, rule="must be finite")
+    with np.errstate(all="ignore"):
+        finite = math.isfinite(array.sum())  # then all are, and no row has to be looked at by itself
+    if not finite:
+        refuse_where(~np.isfinite(array), array, name=name, rule="must be finite")
     return array
 
 

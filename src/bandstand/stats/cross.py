@@ -10,6 +10,7 @@ from bandstand.stats.moments import Moments
 
 # As in `moments`: cancellation leaves about this share of what was subtracted; a smaller spread is rounding.
 _ROUNDING = 1e-12
+_PRODUCTS = 1 << 18  # of two numbers, at a time
 
 
 class CrossMoments(Struct, frozen=True):
@@ -45,12 +46,22 @@ class CrossMoments(Struct, frozen=True):
         if not named:
             raise InputError("no columns given, needs at least the outcome; add one column a value.")
         same_length(**named)
-        rows = np.stack(list(named.values()))
-        if not rows.size:
-            return cls()
-        shifted = rows - rows[:, :1]  # so that equal values have a spread of exactly zero
-        centre = shifted.mean(axis=1, keepdims=True)
-        return _cross(rows.shape[1], rows[:, 0] + centre[:, 0], (shifted - centre) @ (shifted - centre).T)
+        given = list(named.values())
+        # So few rows at a time that their products stay in the caches, and BLAS does not start its threads.
+        step = max(_PRODUCTS // len(given) ** 2, 64)
+        n, means, products = 0, np.zeros(len(given)), np.zeros((len(given), len(given)))
+        for start in range(0, given[0].size, step):
+            rows = np.stack([each[start : start + step] for each in given])
+            first = rows[:, :1].copy()
+            rows -= first  # so that equal values have a spread of exactly zero
+            centre = rows.mean(axis=1, keepdims=True)
+            rows -= centre
+            delta = (first + centre)[:, 0] - means
+            more = rows.shape[1]
+            products += rows @ rows.T + np.outer(delta, delta) * (n * more / (n + more))
+            means += delta * (more / (n + more))
+            n += more
+        return _cross(n, means, products) if n else cls()
 
     def __add__(self, other: "CrossMoments") -> "CrossMoments":
         if not (self.n and other.n):

@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from bandstand.errors import InputError
+from bandstand.stats.checks import column
 from bandstand.stats.moments import Moments
 from bandstand.stats.weights import WeightedSums
 
@@ -11,6 +15,7 @@ from bandstand.stats.weights import WeightedSums
 LEAST_ESS = 100
 LEAST_EVENTS = 20
 MOST_SHARE = 0.1
+MOST_UNSUPPORTED = 0.01
 MOST_STD_ERRORS = 4  # of the mean weight from one: by chance in one log among 16,000
 
 _ROUNDING = 1e-9
@@ -21,7 +26,9 @@ class Diagnostics(NamedTuple):
 
     `events` are weighted rows with a reward, `ess` is the effective sample size (Σw)²/Σw², `max_share` the
     part of all weight in the heaviest row, `inverse_propensity_ratio` the mean of 1/(π_logging·K): the mean
-    weight and it are one, but for chance, where the propensities are right and cover the target.
+    weight and it are one, but for chance, where the propensities are right and cover the target. `rewarded_ess` is
+    the effective sample size of the weighted rewards, `unsupported` the probability with which the target shows
+    what the logger could not (see `support.unsupported`), `certain` the share of rows that it drew from one.
     """
 
     n: int
@@ -32,10 +39,23 @@ class Diagnostics(NamedTuple):
     max_weight: float
     max_share: float
     inverse_propensity_ratio: float | None
+    rewarded_ess: float = 0.0
+    unsupported: float | None = None
+    certain: float | None = None
+    inverse_propensity_ratio_se: float | None = None
 
 
-def diagnostics(sums: WeightedSums, *, inverse_propensities: Moments | None = None) -> Diagnostics:
-    """Diagnostics of a log with at least two independent units (see `weights.inverse_propensities`).
+def diagnostics(
+    sums: WeightedSums,
+    *,
+    inverse_propensities: Moments | None = None,
+    unsupported: Moments | None = None,
+    certain: float | None = None,
+) -> Diagnostics:
+    """Diagnostics of a log with at least two independent units.
+
+    What needs more than its sums is left out where it is not given: see `weights.inverse_propensities`,
+    `support.unsupported` and `support.certain`.
 
     References
     ----------
@@ -62,6 +82,47 @@ def diagnostics(sums: WeightedSums, *, inverse_propensities: Moments | None = No
         max_weight=sums.max_w,
         max_share=sums.max_w / sums.w if sums.w else 0.0,
         inverse_propensity_ratio=inverse_propensities.mean if inverse_propensities is not None else None,
+        rewarded_ess=sums.wr**2 / sums.w2r2 if sums.w2r2 else 0.0,
+        unsupported=unsupported.mean if unsupported is not None else None,
+        certain=certain,
+        inverse_propensity_ratio_se=inverse_propensities.std_error if inverse_propensities is not None else None,
+    )
+
+
+class Heavy(NamedTuple):
+    """One of the heaviest rows: its number, its owner where owners were given, and its share of all weight."""
+
+    row: int
+    owner: object
+    weight: float
+    share: float
+
+
+def scores_logged(found: Diagnostics) -> bool:
+    """Whether 1/(π_logging·K) averages so far from one that scores, not probabilities, may have been logged.
+
+    A logger that never shows some of the candidates does so too, and harms only targets that show these. So this
+    is a warning, no reason to withhold.
+    """
+    ratio, error = found.inverse_propensity_ratio, found.inverse_propensity_ratio_se
+    return ratio is not None and error is not None and abs(ratio - 1) > max(MOST_STD_ERRORS * error, _ROUNDING)
+
+
+def heaviest(weights: ArrayLike, *, owners: ArrayLike | None = None, rows: int = 10) -> tuple[Heavy, ...]:
+    """The rows with the largest weights, heaviest first, and whose they are: one user, one item, one bad day?
+
+    >>> heaviest([1.0, 6.0, 1.0], owners=["ann", "bob", "cid"], rows=1)
+    (Heavy(row=1, owner='bob', weight=6.0, share=0.75),)
+    """
+    w = column(weights, name="weight")
+    total, named = float(w.sum()), np.asarray(owners) if owners is not None else None
+    if named is not None and named.shape != w.shape:
+        raise InputError(f"owners have shape {named.shape}, must be one for each of {w.size} rows.", field="owners")
+    count = min(max(rows, 0), w.size)
+    top = np.argpartition(-w, count - 1)[:count] if count else np.empty(0, dtype=np.int64)
+    return tuple(
+        Heavy(i, named[i].item() if named is not None else None, float(w[i]), float(w[i]) / total if total else 0.0)
+        for i in top[np.argsort(-w[top], kind="stable")].tolist()
     )
 
 
@@ -96,6 +157,16 @@ def gate(found: Diagnostics) -> tuple[str, ...]:
                 f"The mean weight is {found.mean_weight:.3g} ± {found.mean_weight_se:.2g}, more than "
                 f"{MOST_STD_ERRORS} standard errors from 1: check that the logged propensities are those of "
                 "the draw, and that the logger could show all that the strategy shows.",
+            ),
+            (
+                found.unsupported is not None and found.unsupported > MOST_UNSUPPORTED,
+                f"With probability {found.unsupported or 0:.1%} the strategy shows what the logger never could, above "
+                f"{MOST_UNSUPPORTED:.0%}: let the logger explore it, or read the interval that allows for it.",
+            ),
+            (
+                found.certain == 1 and found.ess < found.n * (1 - _ROUNDING),
+                "All rows have propensity 1, so the logger did not explore: log with exploration; of such a log only "
+                "a model can speak.",
             ),
         )
         if holds

@@ -7,10 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 from bandstand.errors import InputError
 from bandstand.stats.checks import column, refuse_where, same_length
 from bandstand.stats.cross import CrossMoments
-from bandstand.stats.offpolicy import Estimate, normal
+from bandstand.stats.estimates import Estimate, normal
 from bandstand.stats.ratios import ROWS, rows, sum_of_ratios, unit_moments
 
 _DIRECT, _CORRECTION, _WEIGHT = 1, 2, 3
+_BLOCK = 1 << 13  # rows that are multiplied at a time, so that a product stays in the processor's caches
 _ONE = 1e-6  # how far from one the probabilities of a row may add up
 
 
@@ -35,12 +36,31 @@ def direct_values(target: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64
     same_length(target=pi, predicted=q)
     if pi.ndim != 2:
         raise InputError(f"target has shape {pi.shape}, must be rows × actions.", field="target")
-    refuse_where(~((pi >= 0) & (pi <= 1)), pi, name="target propensity", rule="must be >= 0 and <= 1")
+    values = np.empty(len(pi))
+    for start in range(0, len(pi), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        total = _row_sums(pi[block])
+        values[block] = _row_sums(pi[block] * q[block])
+        # What is ≥ 0 and adds up to one is ≤ 1, and what is finite in the sum was so before; NaN fails both.
+        if not (pi[block].min() >= 0 and np.abs(total - 1).max() <= _ONE and np.isfinite(values[block]).all()):
+            _check_predictions(pi, q)
+    return values
+
+
+def _row_sums(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As `table.sum(axis=1)`, two rows at a time: for the few actions of a row that is twice as fast."""
+    rows, actions = table.shape
+    if rows % 2 or not table.flags.c_contiguous:
+        return table @ np.ones(actions)
+    sums: NDArray[np.float64] = table.reshape(-1, 2 * actions) @ np.repeat(np.eye(2), actions, axis=0)
+    return sums.reshape(-1)
+
+
+def _check_predictions(pi: NDArray[np.float64], q: NDArray[np.float64]) -> None:
+    refuse_where(~((pi >= 0) & (pi <= 1 + _ONE)), pi, name="target propensity", rule="must be >= 0 and <= 1")
     refuse_where(~np.isfinite(q), q, name="predicted reward", rule="must be finite")
     total = pi.sum(axis=1)
     refuse_where(np.abs(total - 1) > _ONE, total, name="sum of target propensities", rule="must be 1")
-    values: NDArray[np.float64] = np.einsum("ij,ij->i", pi, q)
-    return values
 
 
 class RobustSums(Struct, frozen=True):
@@ -73,8 +93,12 @@ class RobustSums(Struct, frozen=True):
         r, w = column(rewards, name="reward"), column(weights, name="weight")
         q, d = column(predicted, name="predicted reward"), column(direct, name="direct value")
         same_length(rewards=r, weights=w, predicted=q, direct=d)
-        refuse_where(w < 0, w, name="weight", rule="must be >= 0")
-        return cls(unit_moments([d, w * (r - q), w], clusters=clusters))
+        if w.min(initial=0.0) < 0:
+            refuse_where(w < 0, w, name="weight", rule="must be >= 0")
+        if clusters is not None:
+            return cls(unit_moments([d, w * (r - q), w], clusters=clusters))
+        blocks = (slice(start, start + _BLOCK) for start in range(0, r.size, _BLOCK))
+        return cls(sum((unit_moments([d[b], w[b] * (r[b] - q[b]), w[b]]) for b in blocks), CrossMoments()))
 
     def __add__(self, other: "RobustSums") -> "RobustSums":
         return RobustSums(self.moments + other.moments)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, ttest_1samp
 
 from bandstand.errors import InputError
@@ -159,13 +159,7 @@ def randomisation(chances: ArrayLike, wins_a: int, wins_b: int) -> float:
     >>> round(randomisation([[0.5, 0.0, 0.5]] * 10, 1, 9), 6)  # the sign test
     0.021484
     """
-    rows = np.asarray(chances, np.float64).reshape(-1, 3)
-    refuse_where(np.abs(rows.sum(axis=1) - 1) > _ROUNDING, rows.sum(axis=1), name="sum of chances", rule="must be 1")
-    if not (rows.max(axis=1, initial=0.0) < 1 - _ROUNDING).any():
-        raise InputError(
-            f"the coins decided none of {len(rows)} rewarded impression(s), which tells nothing; wait for more data.",
-            code="no_variation",
-        )
+    rows = decided_rows(chances)
     reach = len(rows)
     angles = 2 * np.pi * np.arange(2 * reach + 1) / (2 * reach + 1)
     transform = np.ones(len(angles), np.complex128)
@@ -177,6 +171,18 @@ def randomisation(chances: ArrayLike, wins_a: int, wins_b: int) -> float:
     centre = float((rows[:, 2] - rows[:, 0]).sum())
     as_far = np.abs(sums - centre) >= abs(wins_b - wins_a - centre) - _ROUNDING
     return float(min(1.0, shares[as_far].sum()))
+
+
+def decided_rows(chances: ArrayLike) -> NDArray[np.float64]:
+    """The chances as three columns; InputError where they are none, or no coin decided anything."""
+    rows = np.asarray(chances, np.float64).reshape(-1, 3)
+    refuse_where(np.abs(rows.sum(axis=1) - 1) > _ROUNDING, rows.sum(axis=1), name="sum of chances", rule="must be 1")
+    if not (rows.max(axis=1, initial=0.0) < 1 - _ROUNDING).any():
+        raise InputError(
+            f"the coins decided none of {len(rows)} rewarded impression(s), which tells nothing; wait for more data.",
+            code="no_variation",
+        )
+    return rows
 
 
 def _preferred(half: Floats, total: Floats, *, alpha: float) -> Preference:

@@ -7,7 +7,8 @@ from scipy.special import betaincinv
 from bandstand.errors import InputError
 from bandstand.stats.checks import significance
 from bandstand.stats.diagnostics import LEAST_EVENTS
-from bandstand.stats.offpolicy import Estimate, check_bounds, empirical_likelihood
+from bandstand.stats.empirical_likelihood import check_bounds, check_rows, empirical_likelihood
+from bandstand.stats.estimates import Estimate
 from bandstand.stats.weights import WeightedSums
 
 
@@ -38,6 +39,7 @@ def bernstein(
     """
     significance(alpha)
     check_bounds(sums, max_weight=max_weight, reward_range=reward_range)
+    check_rows(sums, method="Bernstein's bound")
     if max_weight == math.inf:
         raise InputError(
             "max_weight is inf, must be finite for Bernstein's bound; use empirical_likelihood.", field="max_weight"
@@ -74,20 +76,29 @@ def clopper_pearson(sums: WeightedSums, *, max_weight: float, alpha: float = 0.0
     """
     significance(alpha)
     check_bounds(sums, max_weight=max_weight, reward_range=(0.0, 1.0))
+    check_rows(sums, method="the binomial")
     if not math.isclose(sums.w2r, sums.w2r2, rel_tol=1e-9):  # r = r² for 0 and 1 alone
         raise InputError("rewards are not all 0 or 1, the binomial needs them to be; use bernstein.", field="rewards")
-    trials, hits = sums.n / max_weight, min(sums.wr, sums.n) / max_weight
-    low = float(betaincinv(hits, trials - hits + 1, alpha / 2)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, trials - hits, 1 - alpha / 2)) if hits < trials else 1.0
+    low, high = _binomial(sums, max_weight=max_weight, reward_range=(0.0, 1.0), alpha=alpha)
     return Estimate(sums.wr / sums.n, low, high, None, sums.n, "clopper_pearson")
 
 
-def rare_events(sums: WeightedSums, *, max_weight: float, few: int = LEAST_EVENTS, alpha: float = 0.05) -> Estimate:
-    """Empirical likelihood of rewards that are 0 or 1, widened to the exact binomial where events are few.
+def rare_events(
+    sums: WeightedSums,
+    *,
+    max_weight: float,
+    reward_range: tuple[float, float] = (0.0, 1.0),
+    few: int = LEAST_EVENTS,
+    alpha: float = 0.05,
+) -> Estimate:
+    r"""The default: empirical likelihood, widened to the exact binomial where events are few.
 
-    With fewer than `few` weighted events the interval holds both that of `empirical_likelihood` and that of
-    `clopper_pearson`, so it covers at least as often as either; where weights have no bound its upper end is 1.
-    The value is that of empirical likelihood.
+    With fewer than `few` weighted events the interval holds both that of `empirical_likelihood` and that of the
+    binomial, so it covers at least as often as either; where weights have no bound its ends are then those of the
+    rewards. The value is that of empirical likelihood.
+
+    Rewards between 0 and 1, as a share of their range, vary less than 0 and 1 themselves; a cluster is one trial,
+    worth as many rows as the longest of them has, against the mean one. Arguments as in `empirical_likelihood`.
 
     References
     ----------
@@ -100,10 +111,25 @@ def rare_events(sums: WeightedSums, *, max_weight: float, few: int = LEAST_EVENT
     >>> round(rare_events(none, max_weight=2).high, 4)
     0.0711
     """
-    found = empirical_likelihood(sums, max_weight=max_weight, alpha=alpha)._replace(method="rare_events")
+    found = empirical_likelihood(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha)
+    found = found._replace(method="rare_events")
     if sums.events >= few:
         return found
     if max_weight == math.inf:
-        return found._replace(high=1.0)
-    exact = clopper_pearson(sums, max_weight=max_weight, alpha=alpha)
-    return found._replace(low=min(found.low, exact.low), high=max(found.high, exact.high))
+        return found._replace(high=reward_range[1])
+    low, high = _binomial(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha)
+    return found._replace(low=min(found.low, low), high=max(found.high, high))
+
+
+def _binomial(
+    sums: WeightedSums, *, max_weight: float, reward_range: tuple[float, float], alpha: float
+) -> tuple[float, float]:
+    """Exact ends for the share of the range of rewards that the target earns, from units that are kept or not."""
+    r_low, r_high = reward_range
+    share = (sums.wr - r_low * sums.w) / (r_high - r_low) / sums.n
+    heaviest = max_weight * sums.max_rows * sums.units / sums.n
+    trials = sums.units / heaviest
+    hits = min(max(share, 0.0), 1.0) * trials
+    low = float(betaincinv(hits, trials - hits + 1, alpha / 2)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 1 - alpha / 2)) if hits < trials else 1.0
+    return r_low + low * (r_high - r_low), r_low + high * (r_high - r_low)

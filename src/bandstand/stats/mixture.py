@@ -79,7 +79,7 @@ def mixture_bound(v: ArrayLike, *, alpha: float, rho: float) -> NDArray[np.float
     """
     significance(alpha)
     total = np.asarray(v, dtype=np.float64) + rho
-    return np.asarray(np.sqrt(total * np.log(total / (alpha * alpha * rho))), dtype=np.float64)
+    return np.asarray(np.sqrt(total * (np.log(total / rho) - 2 * math.log(alpha))), dtype=np.float64)
 
 
 def one_sided_bound(v: float, *, alpha: float, rho: float) -> float:

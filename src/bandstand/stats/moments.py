@@ -135,5 +135,7 @@ class PairMoments(Struct, frozen=True):
             )
         ratio = self.num.mean / self.den.mean
         squares = self.num.m2 + ratio * ratio * self.den.m2
-        m2 = squares - 2 * ratio * self.cross
-        return Moments(self.num.n, ratio, 0.0 if m2 <= _ROUNDING * squares else m2 / self.den.mean**2)
+        m2, mean_squared = squares - 2 * ratio * self.cross, self.den.mean * self.den.mean
+        if not (math.isfinite(squares) and math.isfinite(mean_squared)):
+            raise InputError("num and den: values are too large to be squared; look at the rewards", field="den")
+        return Moments(self.num.n, ratio, 0.0 if m2 <= _ROUNDING * squares else m2 / mean_squared)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import betaln
 
@@ -13,8 +15,11 @@ from bandstand.stats.sequences import Sequence
 _EDGE = 1e-12  # rates nearer to 0 or 1 are taken for 0 and 1
 
 
-def log_beta_mixture(rate: float, successes: int, n: int, *, horizon: float, alpha: float = 0.05) -> float:
-    r"""Logarithm of the evidence against a rate p after s of n independent trials succeeded.
+def log_beta_mixture(
+    rate: float, successes: ArrayLike, n: int, *, horizon: float, alpha: float = 0.05
+) -> NDArray[np.float64]:
+    r"""Logarithm of the evidence against a rate p after s of n independent trials succeeded; of each s where several
+    are given.
 
     .. math:: \ln M = \ln B\Big(\frac{r}{1 - p} + s, \frac{r}{p} + n - s\Big)
         - \ln B\Big(\frac{r}{1 - p}, \frac{r}{p}\Big) - s \ln p - (n - s) \ln(1 - p)
@@ -30,8 +35,9 @@ def log_beta_mixture(rate: float, successes: int, n: int, *, horizon: float, alp
     variance = rate * (1 - rate)
     r = max(best_rho(horizon * variance, alpha=alpha) - variance, 1e-3 * variance)
     a, b = r / (1 - rate), r / rate
-    fit = successes * math.log(rate) + (n - successes) * math.log1p(-rate)
-    return float(betaln(a + successes, b + n - successes) - betaln(a, b)) - fit
+    s = np.asarray(successes, dtype=np.float64)
+    fit = s * math.log(rate) + (n - s) * math.log1p(-rate)
+    return np.asarray(betaln(a + s, b + n - s) - betaln(a, b) - fit, dtype=np.float64)
 
 
 def rate_sequence(successes: int, n: int, *, against: float = 0.5, horizon: float, alpha: float = 0.05) -> Sequence:
@@ -54,11 +60,11 @@ def rate_sequence(successes: int, n: int, *, against: float = 0.5, horizon: floa
         raise InputError(f"against is {against}, must lie between 0 and 1.", field="against")
 
     def beyond(rate: float) -> float:
-        return log_beta_mixture(rate, successes, n, horizon=horizon, alpha=alpha) + math.log(alpha)
+        return float(log_beta_mixture(rate, successes, n, horizon=horizon, alpha=alpha)) + math.log(alpha)
 
     value = successes / n
     inside = min(max(value, _EDGE), 1 - _EDGE)
     low = brentq(beyond, _EDGE, inside) if successes and beyond(_EDGE) > 0 else 0.0
     high = brentq(beyond, inside, 1 - _EDGE) if successes < n and beyond(1 - _EDGE) > 0 else 1.0
-    evidence = log_beta_mixture(against, successes, n, horizon=horizon, alpha=alpha)
+    evidence = float(log_beta_mixture(against, successes, n, horizon=horizon, alpha=alpha))
     return Sequence(value, float(low), float(high), math.exp(min(0.0, -evidence)), math.sqrt(value * (1 - value) / n))

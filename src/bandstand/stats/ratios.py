@@ -21,11 +21,10 @@ def unit_moments(columns: Sequence[NDArray[np.float64]], *, clusters: ArrayLike 
     >>> whole.n, whole.means
     (2, (1.5, 1.5))
     """
-    given = {f"column {i}": column(each, name=f"column {i}") for i, each in enumerate(columns, start=1)}
-    same_length(**given)
-    values = [np.ones_like(given["column 1"]), *given.values()]
+    values = [np.ones_like(columns[0]), *columns]
     if clusters is None:
         return CrossMoments.of(*values)
+    same_length(**{f"column {i}": column(each, name=f"column {i}") for i, each in enumerate(values)})
     ids, unit = np.unique(np.asarray(clusters), return_inverse=True)
     same_length(clusters=unit.astype(np.float64), rows=values[ROWS])
     return CrossMoments.of(*(np.bincount(unit, each, ids.size) for each in values))

@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from bandstand.errors import InputError
 from bandstand.stats.checks import significance
 
-_LEAST_EXPECTED = 5  # Cochran (1954): below it the χ² distribution does not approximate the statistic
+LEAST_EXPECTED = 5  # Cochran (1954): below it the χ² distribution does not approximate the statistic
 
 
 class SampleRatio(NamedTuple):
@@ -65,11 +65,11 @@ def _not_assessed(expected: Mapping[str, float]) -> str | None:
     if len(expected) < 2:
         return "not assessed: fewer than two variants have weight, so there is no split to check"
     least = min(expected, key=lambda v: expected[v])
-    if expected[least] >= _LEAST_EXPECTED:
+    if expected[least] >= LEAST_EXPECTED:
         return None
     return (
         f"not assessed: variant {least} is expected to have {expected[least]:.3g} units, "
-        f"the test needs {_LEAST_EXPECTED} in each; wait for more data"
+        f"the test needs {LEAST_EXPECTED} in each; wait for more data"
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandstand.errors import InputError
 from bandstand.stats.checks import refuse_where
-from bandstand.stats.offpolicy import Estimate
+from bandstand.stats.estimates import Estimate
 
 _SLACK = 1 + 1e-9  # a weight that equals the limit but for rounding is kept
 
@@ -80,7 +80,12 @@ def optimistic(weights: ArrayLike, level: float) -> NDArray[np.float64]:
     w = _weights(weights)
     if level == 0:
         return np.zeros_like(w)
-    return w / (w / level * w + 1)
+    if level == math.inf:
+        return w
+    bent: NDArray[np.float64] = w * w
+    bent /= level
+    bent += 1
+    return np.divide(w, bent, out=bent)
 
 
 def subgaussian(weights: ArrayLike, level: float) -> NDArray[np.float64]:
@@ -100,7 +105,11 @@ def subgaussian(weights: ArrayLike, level: float) -> NDArray[np.float64]:
     """
     _check_level(level, highest=1.0, name="level")
     w = _weights(weights)
-    return np.divide(w, 1 - level + level * w, out=np.zeros_like(w), where=w > 0)
+    if level == 1:
+        return (w > 0).astype(np.float64)
+    bent: NDArray[np.float64] = w * level
+    bent += 1 - level
+    return np.divide(w, bent, out=bent)
 
 
 class Sensitivity(NamedTuple):
@@ -122,7 +131,7 @@ def sensitivity(
 
     Examples
     --------
-    >>> from bandstand.stats.offpolicy import ips
+    >>> from bandstand.stats.estimates import ips
     >>> from bandstand.stats.weights import WeightedSums
     >>> rewards, weights = [1, 0, 1, 0], [0.5, 0.5, 4.0, 3.0]
     >>> table = sensitivity(
@@ -139,7 +148,8 @@ def sensitivity(
 
 def _weights(weights: ArrayLike) -> NDArray[np.float64]:
     w = np.asarray(weights, dtype=np.float64)
-    refuse_where(~(np.isfinite(w) & (w >= 0)), w, name="weight", rule="must be finite and >= 0")
+    if w.size and not (w.min() >= 0 and w.max() < math.inf):  # NaN too
+        refuse_where(~(np.isfinite(w) & (w >= 0)), w, name="weight", rule="must be finite and >= 0")
     return w
 
 

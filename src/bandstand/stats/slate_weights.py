@@ -52,8 +52,8 @@ def whole_weights(target: ArrayLike, logging: ArrayLike) -> NDArray[np.float64]:
     >>> whole_weights([[0.5, 0.5]], [[0.25, 1.0]]).tolist()
     [[1.0, 1.0]]
     """
-    prefix = prefix_weights(target, logging)
-    return np.repeat(prefix[:, -1:], prefix.shape[1], axis=1)
+    ratios = _by_position(target, logging)
+    return np.broadcast_to(ratios.prod(axis=1, keepdims=True), ratios.shape)
 
 
 def marginal_weights(target: ArrayLike, logging: ArrayLike) -> NDArray[np.float64]:
@@ -120,6 +120,47 @@ def examination_weights(target: ArrayLike, logging: ArrayLike, examination: Arra
     refuse_where(below <= 0, below, name="logged examination", rule="must be > 0, since the pick was shown")
     weights: NDArray[np.float64] = (wanted @ theta) / below
     return weights
+
+
+def moved_weights(target: ArrayLike, logging: ArrayLike, examination: ArrayLike) -> NDArray[np.float64]:
+    r"""Weight of each pick where both policies place items for sure: examination there over examination here.
+
+    .. math:: w_k = \frac{\theta_{\mathrm{pos}_\mathrm{target}(a_k)}}{\theta_k}
+
+    The one slate estimate that can speak of a logger *without* exploration: under the position-based click model
+    an item's attraction shows wherever it stands. What the target leaves out has weight 0; what it alone shows
+    was never seen, and adds nothing: the estimate is too low by it. All rests on the click model, and on θ.
+
+    Parameters
+    ----------
+    target, logging
+        Slates × shown items: the position, counted from 0, at which each policy places the item that was shown;
+        −1 in `target` where it does not show it.
+    examination
+        θ, one value a position.
+
+    References
+    ----------
+    .. [1] Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay, Wen (2018), "Offline evaluation of ranking
+       policies with click models", KDD, arXiv:1804.10488.
+
+    Examples
+    --------
+    >>> moved_weights([[1, 0, -1]], [[0, 1, 2]], [1.0, 0.5, 0.25]).tolist()
+    [[0.5, 2.0, 0.0]]
+    """
+    to, at, theta = np.asarray(target), np.asarray(logging), column(examination, name="examination")
+    refuse_where(theta <= 0, theta, name="examination", rule="must be > 0", remedy="estimate it again")
+    for name, places, least in (("target", to, -1), ("logging", at, 0)):
+        if places.ndim != 2 or places.shape != to.shape or not np.issubdtype(places.dtype, np.integer):
+            raise InputError(
+                f"{name} has shape {places.shape} and type {places.dtype}, must be slates × shown items of whole "
+                "numbers, as many in both; give positions from 0.",
+                field=name,
+            )
+        bad = (places < least) | (places >= theta.size)
+        refuse_where(bad, places.astype(np.float64), name=f"{name} position", rule=f"must be < {theta.size}")
+    return np.where(to < 0, 0.0, theta[to] / theta[at])
 
 
 def _by_position(target: ArrayLike, logging: ArrayLike) -> NDArray[np.float64]:

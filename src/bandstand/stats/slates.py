@@ -1,5 +1,7 @@
 """What another policy would have earned with whole slates, by how users are believed to read them."""
 
+import math
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
@@ -8,9 +10,11 @@ from bandstand.errors import InputError, UnknownError
 from bandstand.stats.assumptions import SLATE_MODELS
 from bandstand.stats.checks import refuse_where, same_length
 from bandstand.stats.cross import CrossMoments
-from bandstand.stats.offpolicy import Estimate, ips, normal
+from bandstand.stats.estimates import Estimate, ips, normal
 from bandstand.stats.ratios import ROWS, rows, sum_of_ratios, unit_moments
 from bandstand.stats.weights import WeightedSums
+
+_BLOCK = 1 << 12  # slates that are taken apart by position at a time, in the processor's caches
 
 
 def slate_scores(rewards: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
@@ -25,6 +29,10 @@ def slate_scores(rewards: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
     refuse_where(~(np.isfinite(w) & (w >= 0)), w, name="weight", rule="must be finite and >= 0")
     scores: NDArray[np.float64] = np.sum(r * w, axis=1)
     return scores
+
+
+def _finite(values: NDArray[np.float64]) -> bool:
+    return bool(values.min() > -math.inf and values.max() < math.inf)  # NaN is neither
 
 
 class SlateSums(Struct, frozen=True):
@@ -62,11 +70,16 @@ class SlateSums(Struct, frozen=True):
         same_length(rewards=r, weights=w)
         if r.ndim != 2:
             raise InputError(f"rewards have shape {r.shape}, must be slates × positions.", field="rewards")
-        refuse_where(~np.isfinite(r), r, name="reward", rule="must be finite")
-        refuse_where(~np.isfinite(w), w, name="weight", rule="must be finite")
-        if model != "pseudo_inverse":
-            refuse_where(w < 0, w, name="weight", rule="must be >= 0")
-        return cls(model, r.shape[1], unit_moments([*(w * r).T, *w.T], clusters=clusters))
+        least = -math.inf if model == "pseudo_inverse" else 0.0
+        if r.size and not (_finite(r) and _finite(w) and w.min() >= least):
+            refuse_where(~np.isfinite(r), r, name="reward", rule="must be finite")
+            refuse_where(~np.isfinite(w), w, name="weight", rule="must be finite")
+            refuse_where(w < least, w, name="weight", rule=f"must be >= {least:g}")
+        if clusters is not None:
+            return cls(model, r.shape[1], unit_moments([*(w * r).T, *w.T], clusters=clusters))
+        blocks = (slice(start, start + _BLOCK) for start in range(0, len(r), _BLOCK))
+        parts = (unit_moments([*(w[b] * r[b]).T, *w[b].T]) for b in blocks)
+        return cls(model, r.shape[1], sum(parts, CrossMoments()))
 
     def __add__(self, other: "SlateSums") -> "SlateSums":
         if (self.model, self.length) != (other.model, other.length):

@@ -1,13 +1,19 @@
 """How much more often the target policy would have shown each logged row, and the sums estimates need."""
 
 import math
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import ArrayLike, NDArray
 
+from bandstand.errors import InputError
 from bandstand.stats.checks import column, refuse_where, same_length
 from bandstand.stats.moments import Moments, PairMoments
+
+_BLOCK = 1 << 15  # rows that are summed at a time: four columns of them fit into a processor's second cache
+_DIGITS = 1e-3  # a spread below this share of the squares would lose more than three of its 16 digits to them
 
 
 def importance_weights(target: ArrayLike, logging: ArrayLike) -> NDArray[np.float64]:
@@ -29,17 +35,18 @@ def importance_weights(target: ArrayLike, logging: ArrayLike) -> NDArray[np.floa
     """
     wanted, logged = np.asarray(target, dtype=np.float64), np.asarray(logging, dtype=np.float64)
     same_length(target=wanted, logging=logged)
-    # Written so that NaN is refused too.
-    refuse_where(~((logged > 0) & (logged <= 1)), logged, name="logging propensity", rule="must be > 0 and <= 1")
-    refuse_where(~((wanted >= 0) & (wanted <= 1)), wanted, name="target propensity", rule="must be >= 0 and <= 1")
+    if not wanted.size:
+        return wanted / logged
+    # Extremes first, which takes no memory; a NaN is neither above nor below anything, so it is refused too.
+    if not (logged.min() > 0 and logged.max() <= 1):
+        refuse_where(~((logged > 0) & (logged <= 1)), logged, name="logging propensity", rule="must be > 0 and <= 1")
+    if not (wanted.min() >= 0 and wanted.max() <= 1):
+        refuse_where(~((wanted >= 0) & (wanted <= 1)), wanted, name="target propensity", rule="must be >= 0 and <= 1")
     with np.errstate(over="ignore"):  # refused below
-        weights = wanted / logged
-    refuse_where(
-        ~np.isfinite(weights),
-        weights,
-        name="weight",
-        rule="must be finite, its logging propensity is too small",
-    )
+        weights: NDArray[np.float64] = wanted / logged
+    if not weights.max() < math.inf:
+        rule = "must be finite, its logging propensity is too small"
+        refuse_where(~np.isfinite(weights), weights, name="weight", rule=rule)
     return weights
 
 
@@ -63,8 +70,8 @@ def inverse_propensities(logging: ArrayLike, candidates: ArrayLike) -> Moments:
 class WeightedSums(Struct, frozen=True):
     """All that the estimates need of a log, row by row w (weight) and r (reward); parts add.
 
-    The last three are moments per independent unit (a row, or a cluster's rows summed), from which standard
-    errors come: Σwr against rows, Σwr against Σw, Σw against rows.
+    `max_rows` are those of the longest cluster. The last three are moments per independent unit (a row, or a
+    cluster's rows summed), from which standard errors come: Σwr against rows, Σwr against Σw, Σw against rows.
 
     Examples
     --------
@@ -88,6 +95,7 @@ class WeightedSums(Struct, frozen=True):
     max_w: float = 0.0
     min_r: float = math.inf
     max_r: float = -math.inf
+    max_rows: int = 1
     reward_by_row: PairMoments = PairMoments()
     reward_by_weight: PairMoments = PairMoments()
     weight_by_row: PairMoments = PairMoments()
@@ -98,27 +106,20 @@ class WeightedSums(Struct, frozen=True):
 
         A log larger than memory is read in chunks and added up; all rows of a cluster must be in one chunk.
         """
-        r, w = column(rewards, name="reward"), column(weights, name="weight")
-        same_length(rewards=r, weights=w)
-        refuse_where(w < 0, w, name="weight", rule="must be >= 0")
-        wr = w * r
-        unit_rows, unit_w, unit_wr = _per_unit(w, wr, clusters)
-        return cls(
-            n=r.size,
-            w=float(w.sum()),
-            w2=float(np.dot(w, w)),
-            wr=float(wr.sum()),
-            w2r=float(np.dot(w, wr)),
-            w2r2=float(np.dot(wr, wr)),
-            r=float(r.sum()),
-            events=int(np.count_nonzero(wr)),
-            max_w=float(w.max(initial=0.0)),
-            min_r=float(r.min(initial=math.inf)),
-            max_r=float(r.max(initial=-math.inf)),
-            reward_by_row=PairMoments.of(unit_wr, unit_rows),
-            reward_by_weight=PairMoments.of(unit_wr, unit_w),
-            weight_by_row=PairMoments.of(unit_w, unit_rows),
-        )
+        r, w = np.asarray(rewards, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+        if r.ndim != 1 or w.shape != r.shape:
+            same_length(rewards=column(rewards, name="reward"), weights=column(weights, name="weight"))
+        if clusters is not None:
+            return _block(r, w, np.asarray(clusters))
+        whole = cls()
+        for start in range(0, r.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            try:
+                whole += _block(r[block], w[block], None)
+            except InputError:
+                _check(r, w)  # names the row by its place in the whole
+                raise
+        return whole
 
     def __add__(self, other: "WeightedSums") -> "WeightedSums":
         return WeightedSums(
@@ -133,6 +134,7 @@ class WeightedSums(Struct, frozen=True):
             max_w=max(self.max_w, other.max_w),
             min_r=min(self.min_r, other.min_r),
             max_r=max(self.max_r, other.max_r),
+            max_rows=max(self.max_rows, other.max_rows),
             reward_by_row=self.reward_by_row + other.reward_by_row,
             reward_by_weight=self.reward_by_weight + other.reward_by_weight,
             weight_by_row=self.weight_by_row + other.weight_by_row,
@@ -144,12 +146,72 @@ class WeightedSums(Struct, frozen=True):
         return self.weight_by_row.num.n
 
 
-def _per_unit(
-    w: NDArray[np.float64], wr: NDArray[np.float64], clusters: ArrayLike | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _block(r: NDArray[np.float64], w: NDArray[np.float64], clusters: NDArray[Any] | None) -> WeightedSums:
+    """The sums of rows that fit into the processor's caches, and of a log with clusters."""
+    if not r.size:
+        return WeightedSums()
+    low_r, high_r, low_w, high_w = (float(each) for each in (r.min(), r.max(), w.min(), w.max()))
+    if not (low_w >= 0 and high_w < math.inf and low_r > -math.inf and high_r < math.inf):  # NaN too
+        _check(r, w)
+    wr = w * r
+    sums = WeightedSums(
+        n=r.size,
+        w=float(w.sum()),
+        w2=_dot(w, w),
+        wr=float(wr.sum()),
+        w2r=_dot(w, wr),
+        w2r2=_dot(wr, wr),
+        r=float(r.sum()),
+        events=int(np.count_nonzero(wr != 0)),
+        max_w=high_w,
+        min_r=low_r,
+        max_r=high_r,
+    )
     if clusters is None:
-        return np.ones_like(w), w, wr
-    ids, unit = np.unique(np.asarray(clusters), return_inverse=True)
+        return replace(sums, **_moments(sums, w, wr))
+    return _clustered(sums, w, wr, clusters)
+
+
+def _dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """By one thread: those of BLAS wait for each other in every block, for long where the machine is busy."""
+    return float(np.einsum("i,i->", a, b))
+
+
+def _moments(sums: WeightedSums, w: NDArray[np.float64], wr: NDArray[np.float64]) -> dict[str, PairMoments]:
+    """Of rows, out of the sums where these keep the digits, else from the rows again."""
+    n, mean_w, mean_wr = sums.n, sums.w / sums.n, sums.wr / sums.n
+    m2_w, m2_wr = sums.w2 - mean_w * sums.w, sums.w2r2 - mean_wr * sums.wr
+    of_rows = Moments(n, 1.0, 0.0)
+    if m2_w > _DIGITS * sums.w2 and m2_wr > _DIGITS * sums.w2r2:
+        of_w, of_wr = Moments(n, mean_w, m2_w), Moments(n, mean_wr, m2_wr)
+        pair = PairMoments(of_wr, of_w, sums.w2r - mean_w * sums.wr)
+    else:
+        pair = PairMoments.of(wr, w)
+        of_w, of_wr = pair.den, pair.num
+    return {
+        "reward_by_row": PairMoments(of_wr, of_rows),
+        "reward_by_weight": pair,
+        "weight_by_row": PairMoments(of_w, of_rows),
+    }
+
+
+def _clustered(
+    sums: WeightedSums, w: NDArray[np.float64], wr: NDArray[np.float64], clusters: NDArray[Any]
+) -> WeightedSums:
+    ids, unit = np.unique(clusters, return_inverse=True)
     same_length(clusters=unit.astype(np.float64), weights=w)
-    rows, unit_w, unit_wr = (np.bincount(unit, each, ids.size) for each in (np.ones_like(w), w, wr))
-    return rows.astype(np.float64), unit_w.astype(np.float64), unit_wr.astype(np.float64)
+    rows = np.bincount(unit, minlength=ids.size).astype(np.float64)
+    unit_w, unit_wr = (np.bincount(unit, each, ids.size) for each in (w, wr))
+    return replace(
+        sums,
+        max_rows=int(rows.max()),
+        reward_by_row=PairMoments.of(unit_wr, rows),
+        reward_by_weight=PairMoments.of(unit_wr, unit_w),
+        weight_by_row=PairMoments.of(unit_w, rows),
+    )
+
+
+def _check(r: NDArray[np.float64], w: NDArray[np.float64]) -> None:
+    """Raise `InputError` about the first row that is no finite reward with a finite weight >= 0."""
+    column(r, name="reward")
+    refuse_where(column(w, name="weight") < 0, w, name="weight", rule="must be >= 0")
