@@ -7,6 +7,7 @@ import pytest
 from bandstand.configuration import definitions, recorded, recorded_rule
 from bandstand.engine import Engine
 from bandstand.evaluate import evaluate
+from bandstand.evaluate.question import Question
 from bandstand.events import Decided, ExperimentMoved, Interleaved, ItemPut, Request
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Interleave, Metric, Variant
@@ -205,7 +206,7 @@ def test_chances_of_an_exact_mixture_are_the_picks_propensities(shop: Engine, no
         assert decided.picks[2].propensity == 1.0
         reward = float(decided.picks[0].item == "i0")
         shop.commit([shop.reward(decided.decision, "click", reward, position=0)], at=noon)
-    assert evaluate(shop.log, "random").decisions == 20
+    assert evaluate(shop.log, Question(("random",), pending=True)).decisions == 20
     assert replay(shop.log).divergences == []
 
 

@@ -97,6 +97,14 @@ def test_planned_looks_are_taken_from_the_log_however_often_the_report_is_read()
     assert one.low == pytest.approx(one.difference - bound * one.std_error)
 
 
+def test_a_planned_look_at_which_nothing_could_be_told_does_not_end_the_later_ones() -> None:
+    rule = Analysis("group-sequential", units=200, looks=2)
+    values = [np.r_[np.zeros(60), arm[:60]] for arm in (CONTROL, TREATMENT)]
+    found = reported(experiment(analysis=rule), came(0, "control", values[0]) + came(0, "treatment", values[1]))
+    assert comparison(found).look == 2
+    assert comparison(found).told
+
+
 def test_before_the_first_planned_look_nothing_is_told() -> None:
     facts = came(0, "control", CONTROL[:20]) + came(0, "treatment", TREATMENT[:20])
     found = reported(experiment(analysis=Analysis("group-sequential", units=400, looks=4)), facts)

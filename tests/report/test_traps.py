@@ -1,10 +1,14 @@
 """Known ways in which the analysis of an experiment goes wrong, each simulated, and the report held against it."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
-from bandstand.chance import bits
+from bandstand.chance import bits, uniform
+from bandstand.events import AnyFact, Decided, Rewarded
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.metrics import Metric
 
@@ -90,3 +94,62 @@ def test_planned_looks_together_err_with_alpha() -> None:
         bool(comparison(reported(rule, visits(f"looks {world}", 160)), "m").significant) for world in range(times)
     )
     assert within(alarms, times, 0.05)
+
+
+RATES = np.r_[np.linspace(0.1, 0.3, 19), 0.6]
+"""How often each of twenty items is clicked."""
+
+
+def learners(name: str, learn_from: Literal["own", "all"], shares: tuple[float, float]) -> list[At]:
+    """A greedy variant and one that explores a tenth of the time, each slate one item: the best by the mean of its
+    clicks so far, of this variant's slates or of everybody's."""
+    chance = np.random.default_rng(bits(name))
+    clicks, shown = np.zeros((2, len(RATES))), np.zeros((2, len(RATES)))
+    facts: list[At] = []
+    for k in range(12_000):
+        user = k % 3000
+        side = int(uniform(name, user) >= shares[0])
+        means = clicks[side] / np.maximum(shown[side], 1)
+        best = int(chance.choice(np.flatnonzero(means == means.max())))
+        item = int(chance.integers(len(RATES))) if side and chance.random() < 0.1 else best
+        clicked = chance.random() < RATES[item]
+        for student in (0, 1) if learn_from == "all" else (side,):
+            clicks[student, item] += clicked
+            shown[student, item] += 1
+        _, fact = saw(str(k), ("control", "treatment")[side], f"u{user}", at=START + k, n=1)
+        assert isinstance(fact, Decided)
+        taught = ("x/control", "x/treatment") if learn_from == "all" else (f"x/{fact.assignments[0].variant}",)
+        facts.append((START + k, replace(fact, teaches=taught)))
+        if clicked:
+            facts.append(earned(str(k), f"u{user}", at=START + k + 0.5))
+    return facts
+
+
+def test_one_model_for_both_turns_the_sign_and_is_not_compared_and_isolated_ones_find_the_truth() -> None:
+    def rate(facts: list[At]) -> float:
+        return sum(isinstance(fact, Rewarded) for _, fact in facts) / 12_000
+
+    # The truth: everybody explores, or nobody does.
+    truth = rate(learners("explore", "own", (0.0, 1.0))) - rate(learners("exploit", "own", (1.0, 0.0)))
+    definition = experiment(CTR, analysis=Analysis(units=2000))
+    isolated = comparison(reported(definition, learners("isolated", "own", (0.5, 0.5))), "rate")
+    assert truth > 0.1
+    assert isolated.significant
+    assert isolated.low is not None
+    assert isolated.high is not None
+    assert 0 < isolated.low < truth < isolated.high
+    shared = learners("shared", "all", (0.5, 0.5))
+    found = reported(replace(definition, learn_from="all"), shared)
+    assert comparison(found, "rate").difference is None
+    assert found.verdict.outcome == "broken"
+    assert "learned from each other's traffic" in found.verdict.text
+    # What it is that is refused: a difference of the wrong sign, and sure of itself.
+    naive = comparison(reported(definition, [(at, _alone(fact)) for at, fact in shared]), "rate")
+    assert naive.significant
+    assert naive.high is not None
+    assert naive.high < 0
+
+
+def _alone(fact: AnyFact) -> AnyFact:
+    """As if the decision had taught its own variant alone."""
+    return replace(fact, teaches=(f"x/{fact.assignments[0].variant}",)) if isinstance(fact, Decided) else fact

@@ -1,12 +1,14 @@
 """Ship, stop, keep running or broken: the rule that was written down beforehand, applied."""
 
 import numpy as np
+import pytest
 
 from bandstand.chance import bits
 from bandstand.experiments.analysis import Analysis
+from bandstand.experiments.definition import Variant
 from bandstand.experiments.metrics import Metric
 
-from .logs import CLICKS, experiment, reported, users
+from .logs import CLICKS, comparison, experiment, reported, users
 
 
 def drawn(name: str, mean: float, size: int = 400) -> np.ndarray:
@@ -77,3 +79,43 @@ def test_what_fails_a_health_check_is_broken_whatever_its_figures_say() -> None:
     verdict = reported(experiment(analysis=ALWAYS), WIN + users("treatment", np.ones(700))[800:]).verdict
     assert verdict.outcome == "broken"
     assert verdict.variant is None
+
+
+RAIL = Metric("rail", "click", role="guardrail")
+OTHER = Metric("orders", "order")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Analysis(units=800), Analysis("fixed", units=10_000), Analysis("group-sequential", units=10_000, looks=2)],
+    ids=lambda rule: rule.method,
+)
+def test_an_alarm_does_not_wait_for_the_end_of_the_method(rule: Analysis) -> None:
+    worse = users("control", drawn("control", 2.0)) + users("treatment", drawn("worse", 1.2))
+    found = reported(experiment(OTHER, RAIL, analysis=rule), worse)
+    assert comparison(found, "rail").alarm is True
+    assert (found.verdict.outcome, "Guardrail rail" in found.verdict.text) == ("stop", True)
+    better = reported(experiment(OTHER, RAIL, analysis=rule), WIN)
+    assert comparison(better, "rail").alarm is False
+
+
+def test_an_alarm_of_one_variant_among_others_is_no_verdict_on_them() -> None:
+    three = tuple(Variant(name, "default", 1 / 3) for name in ("control", "treatment", "alike"))
+    arms = users("control", CONTROL) + users("treatment", drawn("worse", 1.2)) + users("alike", ALIKE)
+    found = reported(experiment(OTHER, RAIL, analysis=ALWAYS, variants=three), arms)
+    assert [one.alarm for one in found.comparisons if one.metric == "rail"] == [True, False]
+    assert found.verdict.outcome != "stop"
+
+
+def test_a_handful_of_units_raises_no_alarm() -> None:
+    few = users("control", drawn("control", 9.0, 99)) + users("treatment", drawn("worse", 1.0, 99))
+    assert comparison(reported(experiment(RAIL, OTHER, analysis=ALWAYS), few), "rail").alarm is False
+
+
+def test_alarms_share_the_error_rate() -> None:
+    """With k guardrails each has α/k: of a difference at the edge of α the alarm is raised alone, and not among ten."""
+    fell = users("control", drawn("control", 2.0)) + users("treatment", drawn("edge", 1.78))
+    alone = comparison(reported(experiment(OTHER, RAIL, analysis=ALWAYS), fell), "rail")
+    more = [Metric(f"other{k}", "none", role="guardrail") for k in range(9)]
+    among = comparison(reported(experiment(OTHER, RAIL, *more, analysis=ALWAYS), fell), "rail")
+    assert (alone.alarm, among.alarm) == (True, False)

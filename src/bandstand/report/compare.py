@@ -11,9 +11,10 @@ from bandstand.experiments.definition import Experiment
 from bandstand.experiments.formula import Term
 from bandstand.experiments.metrics import Metric
 from bandstand.report.exposure import Units
-from bandstand.report.infer import Estimate, estimate, guard
+from bandstand.report.infer import Estimate, alarm, estimate, guard
 from bandstand.report.measure import Mask, Measured, Sample, measured, sample
 from bandstand.report.result import Arm, Comparison, Value
+from bandstand.report.weighed import weighed, weighed_estimate, weighed_guard
 from bandstand.stats.group_sequential import group_bounds
 from bandstand.stats.multiple import Adjustment, adjusted
 
@@ -44,12 +45,12 @@ def arm(experiment: Experiment, index: int, units: Units, table: Sequence[Measur
     slates, picks = units.events[Term("decisions")], units.events[Term("picks")]
     return Arm(
         variant=variant.name,
-        strategy=variant.strategy,
+        strategy=variant.strategy or "what ranks",
         weight=variant.weight,
         units=int(np.count_nonzero(among)),
-        decisions=int(np.count_nonzero(among[slates.unit])),
+        decisions=int(slates.value[among[slates.unit]].sum()),
         picks=int(picks.value[among[picks.unit]].sum()),
-        metrics=tuple(_value(each, among) for each in table),
+        metrics=tuple(_value(each, units, index) for each in table),
     )
 
 
@@ -69,15 +70,51 @@ def differences(
 ) -> tuple[Comparison, ...]:
     """Every treatment against the control, of all units or of those `among`; of all metrics or of those of the roles
     `only`. Arms that are `shared` learned from each other, and are not compared."""
-    moments = [_Moment(now)] if experiment.analysis.method != "group-sequential" else _looks(experiment, units)
+    planned = experiment.analysis.method == "group-sequential" and units.chances is None
+    moments = _looks(experiment, units) if planned else [_Moment(now)]
     inside = np.ones(len(units), np.bool_) if among is None else among
     found = [
-        _comparison(experiment, index, treatment, units, inside, moments, shared=shared)
+        _watched(
+            experiment,
+            metric,
+            _comparison(experiment, index, treatment, units, inside, moments, shared=shared),
+            now[index],
+            treatment,
+            units,
+            inside,
+        )
         for index, metric in enumerate(experiment.metrics)
         for treatment in range(1, len(experiment.variants))
         if only is None or metric.role in only
     ]
     return corrected(experiment, found)
+
+
+def _watched(
+    experiment: Experiment,
+    metric: Metric,
+    found: Comparison,
+    now: Measured,
+    treatment: int,
+    units: Units,
+    among: Mask,
+) -> Comparison:
+    """A guardrail with its alarm, as of now whatever the method's looks; all alarms of an experiment share α out."""
+    if metric.role != "guardrail" or (found.reason or "").endswith(SHARED):
+        return found
+    alarms = sum(one.role == "guardrail" for one in experiment.metrics) * (len(experiment.variants) - 1)
+    alpha, rule = experiment.alpha / alarms, experiment.analysis
+    try:
+        if units.chances is not None:
+            always = msgspec.structs.replace(rule, method="always-valid")
+            scores = weighed(now, units, among, by=units.chances)
+            raised = weighed_guard(metric, scores, treatment, analysis=always, alpha=alpha).harmed
+        else:
+            ours, theirs = (sample(now, among & (units.variant == which)) for which in (treatment, 0))
+            raised = alarm(metric, ours, theirs, analysis=rule, alpha=alpha)
+    except InputError:  # nothing that can be told
+        raised = False
+    return msgspec.structs.replace(found, alarm=raised)
 
 
 def corrected(experiment: Experiment, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
@@ -122,6 +159,8 @@ def _comparison(
         first = -(-experiment.analysis.units // experiment.analysis.looks)
         return incomputable(pair, f"the first look is at {first:,} {experiment.unit}s; wait for it.")
     try:
+        if units.chances is not None:
+            return _by_chances(experiment, metric, pair, moments[0].table[index], treatment, units, among)
         return _first_crossing(experiment, metric, pair, index, treatment, units, among, moments)
     except InputError as error:
         return incomputable(pair, _in_words(error, metric))
@@ -137,14 +176,20 @@ def _first_crossing(
     among: Mask,
     moments: Sequence[_Moment],
 ) -> Comparison:
-    """The comparison at the first planned look that decides, else at the last one; elsewhere there is one look."""
+    """The comparison at the first planned look that decides, else at the last one; elsewhere there is one look. Of an
+    early look that nothing could be told from yet, the later ones know nothing."""
     found = pair
     for moment in moments:
         of = moment.table[index]
-        ours, theirs = (sample(of, among & (units.variant == which)) for which in (treatment, 0))
-        one = estimate(
-            metric, ours, theirs, analysis=experiment.analysis, alpha=experiment.alpha, critical=moment.critical
-        )
+        try:
+            ours, theirs = (sample(of, among & (units.variant == which)) for which in (treatment, 0))
+            one = estimate(
+                metric, ours, theirs, analysis=experiment.analysis, alpha=experiment.alpha, critical=moment.critical
+            )
+        except InputError:
+            if moment is moments[-1]:
+                raise
+            continue
         found = _filled(pair, one, look=moment.number)
         if metric.role == "guardrail":
             held = guard(metric, ours, theirs, analysis=experiment.analysis, alpha=experiment.alpha)
@@ -152,6 +197,26 @@ def _first_crossing(
         if one.significant:
             break
     return found
+
+
+def _by_chances(
+    experiment: Experiment, metric: Metric, pair: Comparison, of: Measured, treatment: int, units: Units, among: Mask
+) -> Comparison:
+    """The comparison where weights changed while the experiment ran."""
+    assert units.chances is not None
+    rule, alpha = experiment.analysis, experiment.alpha
+    scores = weighed(of, units, among, by=units.chances)
+    one = weighed_estimate(metric, scores, treatment, analysis=rule, alpha=alpha, shared_by=_family(experiment))
+    found = _filled(pair, one, look=None)
+    if metric.role == "guardrail":
+        held = weighed_guard(metric, scores, treatment, analysis=rule, alpha=alpha)
+        found = msgspec.structs.replace(found, harmed=held.harmed, safe=held.safe)
+    return found
+
+
+def _family(experiment: Experiment) -> int:
+    """How many comparisons of decision metrics share the error rate."""
+    return max(1, sum(metric.role == "decision" for metric in experiment.metrics) * (len(experiment.variants) - 1))
 
 
 def _looks(experiment: Experiment, units: Units) -> list[_Moment]:
@@ -162,9 +227,8 @@ def _looks(experiment: Experiment, units: Units) -> list[_Moment]:
     """
     rule = experiment.analysis
     entered = np.sort(units.first)
-    family = sum(metric.role == "decision" for metric in experiment.metrics) * (len(experiment.variants) - 1)
     counts = [-(-rule.units * (look + 1) // rule.looks) for look in range(rule.looks)]
-    bounds = group_bounds([count / counts[-1] for count in counts], alpha=experiment.alpha / max(family, 1))
+    bounds = group_bounds([count / counts[-1] for count in counts], alpha=experiment.alpha / _family(experiment))
     return [
         _Moment(table(experiment, units, at=float(entered[count - 1])), number, bound)
         for number, (count, bound) in enumerate(zip(counts, bounds, strict=True), start=1)
@@ -192,12 +256,18 @@ def _filled(pair: Comparison, one: Estimate, *, look: int | None) -> Comparison:
     )
 
 
-def _value(of: Measured, among: Mask) -> Value:
+def _value(of: Measured, units: Units, variant: int) -> Value:
+    """Where weights changed, its value among all units, which is what is compared."""
+    inside = (units.variant == variant) & of.counted
+    total, count = float(of.above[inside].sum()), int(np.count_nonzero(inside))
     try:
-        found: Sample = sample(of, among)
+        if units.chances is not None and count:
+            everybody = np.ones(len(units), np.bool_)
+            scores = weighed(of, units, everybody, by=units.chances).scores
+            return Value(of.metric.name, total, float(scores[:, variant].mean()), count)
+        found: Sample = sample(of, units.variant == variant)
     except InputError:
-        inside = among & of.counted
-        return Value(of.metric.name, float(of.above[inside].sum()), None, int(np.count_nonzero(inside)))
+        return Value(of.metric.name, total, None, count)
     return Value(of.metric.name, found.total, found.value, found.n)
 
 

@@ -6,17 +6,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandstand.experiments.crossing import crossed
+from bandstand.experiments.crossing import NOBODY, Crossed, crossed
 from bandstand.experiments.formula import Term
-from bandstand.report.gathered import WHOLE, Decisions, Exposures, Floats, Gathered, Ints, Rewards
+from bandstand.report.gathered import Gathered
+from bandstand.report.index import ABSENT
+from bandstand.report.ledger import Ledger, Rows
+from bandstand.report.phases import Chances, Entered, chances
+from bandstand.report.stretch import WHOLE, Floats, Ints
 
 _SPAN = 1 << 20
 """Above any position on a page, so that a decision and a position make one number."""
 
 
 class Events(NamedTuple):
-    """What units did, one row an event in the order of time: whose, how long after that unit's first exposure, when in
-    the log, and how much of it."""
+    """What units did, one row an event: whose, how long after that unit's first exposure, when in the log, and how much
+    of it."""
 
     unit: Ints
     age_s: Floats
@@ -25,13 +29,15 @@ class Events(NamedTuple):
 
 
 class Units(NamedTuple):
-    """One row for each unit that took part under exactly one variant, with all that it did.
+    """One row for each unit that took part under exactly one variant, with all that it did; `who` is its mark.
 
     `crossed` saw more than one and are left out, for their behaviour speaks for none; of these `merged` did so as two
     units of one person. `unseen` are the decisions that
     nobody was shown, by variant, and `decided` all of them. `values` are the rewards by name as they came.
+    `chances` is None where the weights never changed.
     """
 
+    who: Ints
     variant: Ints
     first: Floats
     newcomer: npt.NDArray[np.bool_]
@@ -44,99 +50,154 @@ class Units(NamedTuple):
     unseen: Ints
     lag_s: Floats
     lag_variant: Ints
+    chances: Chances | None
 
     def __len__(self) -> int:
         return len(self.first)
 
 
-def units(gathered: Gathered, *, variants: int) -> Units:
-    """Every unit that was really shown something, with its rewards, exposures and interactions."""
-    decisions = gathered.decisions
-    seen = _Seen(decisions, gathered.exposures)
-    people = len(gathered.born)
-    shown = np.isfinite(seen.at)
-    whose = decisions.unit[shown].astype(np.int64)
-    first = np.full(people, np.inf)
-    np.minimum.at(first, whose, seen.at[shown])
-    variant = np.full(people, -1, np.int64)
-    variant[whose] = decisions.variant[shown]
-    both = crossed(whose, decisions.variant[shown].astype(np.int64), decisions.person[shown], units=people)
-    inside = (variant >= 0) & ~both.units
-    row = np.where(inside, np.cumsum(inside) - 1, -1)
-    since = first[inside]
-    events = {
-        Term("picks"): _events(row, since, decisions.unit[shown], seen.at[shown], seen.picks[shown], least=0.0),
-        Term("decisions"): _events(row, since, decisions.unit[shown], seen.at[shown], None, least=0.0),
-    }
-    for name, rewards in gathered.rewards.items():
-        of_unit = seen.earners(rewards)
-        after = _events(row, since, of_unit, rewards.at, rewards.value, least=0.0)
-        before = _before(row, since, rewards)
-        events[Term("sum", name)] = _joined(before, after)
+def units(gathered: Gathered, *, slates: bool) -> Units:
+    """Every unit that was really shown something, with its rewards, exposures and interactions.
+
+    With `slates` what it was shown is an event for each slate; else one event at its first exposure tells of all, which
+    is enough where all of them count.
+    """
+    life, ledger = gathered
+    seen = _Seen(ledger)
+    late = ledger.deferred["unit"][seen.ever]
+    first, least, most = (ledger.units[name].copy() for name in ("first", "least", "most"))
+    np.minimum.at(first, late, seen.at[seen.ever])
+    np.minimum.at(least, late, ledger.deferred["variant"][seen.ever])
+    np.maximum.at(most, late, ledger.deferred["variant"][seen.ever])
+    both = _crossed(ledger, seen, least, most)
+    inside = (most >= 0) & ~both.units
+    # In the order of their ids, which is the same however the log was read.
+    keys, numbers = ledger.unit_of.whole()
+    order = numbers[inside[numbers]]
+    row = np.full(len(first), -1, np.int32)
+    row[order] = np.arange(len(order))
+    since = first[order]
+    events = dict(_shown(ledger, seen, row, since) if slates else _summed(ledger, seen, row, order, since))
+    for name, rewards in ledger.rewards.items():
+        after = _events(row, since, seen.earners(rewards), rewards["at"], rewards["value"], least=0.0)
+        events[Term("sum", name)] = _joined(_before(row, since, rewards), after)
         events[Term("count", name)] = _counted(events[Term("sum", name)])
-    for name, each in gathered.interactions.items():
-        events[Term("interactions", name)] = _events(row, since, each.unit, each.at, each.value)
-    waited = shown & ~decisions.shown
+    for name, each in ledger.interactions.items():
+        events[Term("interactions", name)] = _events(row, since, each["unit"], each["at"], each["value"])
     return Units(
-        variant=variant[inside],
+        who=keys[inside[numbers]].astype(np.int64),
+        variant=least[order].astype(np.int64),
         first=since,
-        newcomer=gathered.born[inside] >= since,
-        labels={name: codes[inside] for name, codes in gathered.labels.items()},
-        names=gathered.names,
+        newcomer=ledger.units["born"][order] >= since,
+        labels={name: _codes(ledger, place)[order] for place, name in enumerate(ledger.asked.segments)},
+        names={name: tuple(sorted(codes)) for name, codes in zip(ledger.asked.segments, ledger.names, strict=True)},
         events=events,
         crossed=int(np.count_nonzero(both.units)),
         merged=both.merged,
-        decided=np.bincount(decisions.variant, minlength=variants),
-        unseen=np.bincount(decisions.variant[~shown], minlength=variants),
-        lag_s=(seen.at - decisions.at)[waited],
-        lag_variant=decisions.variant[waited].astype(np.int64),
+        decided=ledger.decided,
+        unseen=np.bincount(ledger.deferred["variant"][~seen.ever], minlength=len(ledger.decided)),
+        lag_s=(seen.at - ledger.deferred["at"])[seen.ever],
+        lag_variant=ledger.deferred["variant"][seen.ever].astype(np.int64),
+        chances=chances(
+            life.experiment.name,
+            life.phases,
+            Entered(ledger.units["entered"], ledger.units["phase"]),
+            took_part=most >= 0,
+            compared=order,
+        ),
     )
 
 
 class _Seen:
-    """When each decision was first shown (infinite: never), how many of its picks were, and whom a reward is from."""
+    """When each decision that was not shown at once was first shown (infinite: never), how many of its picks were, and
+    whom a reward is from."""
 
-    def __init__(self, decisions: Decisions, exposures: Exposures) -> None:
-        self._decisions = decisions
-        self._order = np.argsort(decisions.id, kind="stable")
-        self._sorted = decisions.id[self._order]
-        self.at = np.where(decisions.shown, decisions.at, np.inf)
-        self.picks = np.where(decisions.shown, decisions.picks, 0).astype(np.float64)
-        self._whole = decisions.shown.copy()
+    def __init__(self, ledger: Ledger) -> None:
+        self._deferred = ledger.deferred
+        count = len(ledger.deferred)
+        self.at = np.full(count, np.inf)
+        self.picks = np.zeros(count)
+        self._whole = np.zeros(count, np.bool_)
         self._single = np.empty(0, np.int64)
-        self._expose(exposures)
+        if count:
+            self._expose(ledger.exposures)
+        self.ever = np.isfinite(self.at)
 
-    def earners(self, rewards: Rewards) -> Ints:
+    def earners(self, rewards: Rows) -> Ints:
         """The unit behind each reward, -1 where it is of no decision of ours, or of something that nobody was shown."""
-        of = self._rows(rewards.decision)
-        if not len(self._decisions.id):
-            return np.full(len(of), -1, np.int64)
-        counts = (of >= 0) & np.isfinite(self.at[of])
-        part = counts & ~self._whole[of] & (rewards.position != WHOLE)
+        earner = rewards["earner"]
+        late = np.flatnonzero(earner < ABSENT)
+        if not len(late):
+            return earner
+        found, of, position = earner.copy(), -2 - earner[late].astype(np.int64), rewards["position"][late]
+        counts = self.ever[of]
+        part = counts & ~self._whole[of] & (position != WHOLE)
         if part.any():
-            counts[part] = np.isin(of[part] * _SPAN + rewards.position[part], self._single)
-        return np.where(counts, self._decisions.unit[of], -1)
+            counts[part] = np.isin(of[part] * _SPAN + position[part], self._single)
+        found[late] = np.where(counts, self._deferred["unit"][of], -1)
+        return found
 
-    def _expose(self, exposures: Exposures) -> None:
-        of = self._rows(exposures.decision)
-        ours = of >= 0
-        ours[ours] &= ~self._decisions.shown[of[ours]]
-        of, at, position = of[ours], exposures.at[ours], exposures.position[ours].astype(np.int64)
-        start, end = self._decisions.first[of], self._decisions.first[of].astype(np.int64) + self._decisions.picks[of]
+    def _expose(self, exposures: Rows) -> None:
+        of, position = exposures["row"].astype(np.int64), exposures["position"].astype(np.int64)
+        start = self._deferred["first"][of].astype(np.int64)
+        end = start + self._deferred["picks"][of]
         whole = position == WHOLE
         real = whole | ((position >= start) & (position < end))
-        np.minimum.at(self.at, of[real], at[real])
+        np.minimum.at(self.at, of[real], exposures["at"][real])
         self._whole[of[whole]] = True
         self._single = np.unique(of[real & ~whole] * _SPAN + position[real & ~whole])
         np.add.at(self.picks, self._single // _SPAN, 1.0)
-        self.picks[of[whole]] = self._decisions.picks[of[whole]]
+        self.picks[of[whole]] = self._deferred["picks"][of[whole]]
 
-    def _rows(self, ids: Ints) -> Ints:
-        """The row of each decision's id, -1 where it is not among them."""
-        if not len(self._sorted):
-            return np.full(len(ids), -1, np.int64)
-        place = np.minimum(np.searchsorted(self._sorted, ids), len(self._sorted) - 1)
-        return np.where(self._sorted[place] == ids, self._order[place], -1)
+
+def _crossed(ledger: Ledger, seen: _Seen, least: Ints, most: Ints) -> Crossed:
+    """By the variants that each unit saw, and by those of persons of whom more than one thing is known."""
+    joins, late = ledger.joins.columns(), {name: ledger.deferred[name][seen.ever] for name in ledger.joins.columns()}
+    person = np.concatenate((joins["person"], late["person"]))
+    order = np.argsort(person, kind="stable") if len(late["person"]) else np.arange(len(person))
+    person = person[order]
+    same = person[1:] == person[:-1]
+    several = np.zeros(len(person), np.bool_)
+    several[1:] |= same
+    several[:-1] |= same
+    several &= person != NOBODY
+    unit, variant = (np.concatenate((joins[name], late[name]))[order[several]] for name in ("unit", "variant"))
+    people = np.unique(person[several], return_inverse=True)[1]
+    alone = least < most
+    found = alone | crossed(unit, variant, people, units=len(least)).units
+    return Crossed(found, int(np.count_nonzero(found & ~alone)))
+
+
+def _shown(ledger: Ledger, seen: _Seen, row: Ints, since: Floats) -> Mapping[Term, Events]:
+    """An event for each slate."""
+    slates = ledger.slates
+    unit = np.concatenate((slates["unit"], ledger.deferred["unit"][seen.ever]))
+    at = np.concatenate((slates["at"], seen.at[seen.ever]))
+    picks = np.concatenate((slates["picks"], seen.picks[seen.ever]))
+    return {
+        Term("picks"): _events(row, since, unit, at, picks, least=0.0),
+        Term("decisions"): _events(row, since, unit, at, None, least=0.0),
+    }
+
+
+def _summed(ledger: Ledger, seen: _Seen, row: Ints, order: Ints, since: Floats) -> Mapping[Term, Events]:
+    """An event for each unit."""
+    late = ledger.deferred["unit"][seen.ever]
+    late_picks = np.bincount(late, weights=seen.picks[seen.ever], minlength=len(row))
+    picks: Floats = ledger.units["picks"].astype(np.float64) + late_picks
+    slates: Floats = ledger.units["slates"].astype(np.float64) + np.bincount(late, minlength=len(row))
+    of, age = np.arange(len(order)), np.zeros(len(order))
+    return {
+        Term("picks"): Events(of, age, since, picks[order]),
+        Term("decisions"): Events(of, age, since, slates[order]),
+    }
+
+
+def _codes(ledger: Ledger, place: int) -> Ints:
+    """Labels by the order of their names, which is the same however the log was read."""
+    codes = ledger.names[place]
+    sorted_as = {text: code for code, text in enumerate(sorted(codes))}
+    return np.array([*(sorted_as[text] for text in codes), ABSENT], np.int64)[ledger.labels[:, place]]
 
 
 def _events(
@@ -145,15 +206,16 @@ def _events(
     """Those of units that took part. A reward may come before its exposure is told: no younger than `least`."""
     unit = np.where(who >= 0, row[who], -1) if len(row) else np.full(len(who), -1, np.int64)
     kept = unit >= 0
-    unit, when = unit[kept], np.asarray(at)[kept]
-    age = when - since[unit]
-    values = np.ones(len(unit)) if value is None else np.asarray(value, np.float64)[kept]
-    return Events(unit, age if least is None else np.maximum(age, least), when, values)
+    values = np.ones(len(unit)) if value is None else np.asarray(value, np.float64)
+    if not kept.all():
+        unit, at, values = unit[kept], at[kept], values[kept]
+    age = at - since[unit]
+    return Events(unit, age if least is None else np.maximum(age, least), at, values)
 
 
-def _before(row: Ints, since: Floats, rewards: Rewards) -> Events:
+def _before(row: Ints, since: Floats, rewards: Rows) -> Events:
     """What units earned before they took part, on whichever decision."""
-    known = _events(row, since, rewards.unit, rewards.at, rewards.value)
+    known = _events(row, since, rewards["unit"], rewards["at"], rewards["value"])
     earlier = known.age_s < 0
     return Events._make(column[earlier] for column in known)
 

@@ -10,8 +10,11 @@ from bandstand.experiments.metrics import DAY_S, Metric, formula
 from bandstand.report.compare import SHARED
 from bandstand.report.exposure import Units
 from bandstand.report.measure import Measured, matured
+from bandstand.report.phases import Chances, unfair
 from bandstand.report.result import Arm, Check
-from bandstand.stats.sample_ratio import sample_ratio
+from bandstand.report.weighed import INSTEAD
+from bandstand.stats.propensities import propensity_fit
+from bandstand.stats.sample_ratio import LEAST_EXPECTED, sample_ratio
 from bandstand.stats.sequential_ratio import sequential_sample_ratio
 
 # GrowthBook's defaults: DEFAULT_MULTIPLE_EXPOSURES_THRESHOLD and …_ENOUGH_DATA_THRESHOLD in its shared/constants.ts.
@@ -25,13 +28,6 @@ _LOSS_ALPHA = 1e-3
 """As of the sample ratio, and for the same reason: it is looked at every day."""
 
 
-_REWEIGHTED = Check(
-    "sample ratio",
-    None,
-    "cannot be told: the weights changed while it ran, and units keep what they had; for a checked split, start anew",
-)
-
-
 def checks(
     experiment: Experiment,
     units: Units,
@@ -39,11 +35,11 @@ def checks(
     table: Sequence[Measured],
     *,
     shared: bool,
-    reweighted: bool,
     at: float,
 ) -> tuple[Check, ...]:
     """What could make the figures of a split wrong, each with what to do about it."""
-    found = [_REWEIGHTED if reweighted else _ratio(arms), _crossed(experiment, arms, units.crossed, units.merged)]
+    found = [_ratio(arms)] if units.chances is None else _reweighted(experiment, units.chances)
+    found.append(_crossed(experiment, arms, units.crossed, units.merged))
     found.extend(_exposures(experiment, units))
     found.extend(_dead(experiment, table))
     found.extend(_young(experiment, table))
@@ -67,6 +63,35 @@ def _ratio(arms: Sequence[Arm]) -> Check:
             "sample ratio", False, f"{fits} {why} (always-valid p = {always.p_value:.2g}); look for lost exposures"
         )
     return Check("sample ratio", found.ok, found.reason or f"{fits} fit the weights (p = {found.p_value:.2g})")
+
+
+def _reweighted(experiment: Experiment, of: Chances) -> list[Check]:
+    """Whether all that took part, crossed ones too, were drawn with the probabilities of when they were first assigned;
+    and what is made of them."""
+    why = unfair(experiment)
+    if why is not None:
+        return [
+            Check("sample ratio", False, f"the weights changed while it ran, and {why}; start anew, under a new name")
+        ]
+    expected = of.all.sum(axis=0)
+    counts = " : ".join(map(str, np.bincount(of.drawn, minlength=len(expected)).tolist()))
+    text = f"{counts} {experiment.unit}s, each under the weights when it was first assigned"
+    if expected.min() < LEAST_EXPECTED:
+        named = experiment.variants[int(expected.argmin())].name
+        ratio = Check(
+            "sample ratio", None, f"{text}: {expected.min():.3g} expected in '{named}', the test needs {LEAST_EXPECTED}"
+        )
+    else:
+        p_value = propensity_fit(of.all, of.drawn).p_value
+        odd = "" if p_value >= _LOSS_ALPHA else ", do not fit them; find lost exposures before reading the results"
+        ratio = Check("sample ratio", not odd, f"{text}{odd or ', fit them'} (p = {p_value:.2g})")
+    units = f"{experiment.unit}s"
+    changed = (
+        f"changed while it ran, so {units} count by the probability that each had (AIPW), and intervals are by "
+        f"{INSTEAD[experiment.analysis.method]}; a Welch test of plain means is refused: {units} of different phases "
+        "came at different times and, where weights follow results, because of them"
+    )
+    return [ratio, Check("weights", None, changed)]
 
 
 def _crossed(experiment: Experiment, arms: Sequence[Arm], crossed: int, merged: int) -> Check:

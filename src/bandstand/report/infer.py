@@ -67,7 +67,7 @@ def estimate(
                 found.difference, found.low, found.high, found.std_error, interval, found.p_value, significant, adjusted
             )
         case "always-valid":
-            _enough(treatment, control)
+            enough(min(treatment.n, control.n), treatment.active + control.active)
             n = treatment.n + control.n
             one = always_valid(found.difference, found.std_error, n, horizon=analysis.units, alpha=alpha)
             of_lift = lift_sequence(lift, n, horizon=analysis.units, alpha=alpha) if lift else None
@@ -86,11 +86,31 @@ def estimate(
                 found.difference, low, high, found.std_error, interval, found.p_value, low > 0 or high < 0, adjusted
             )
         case "bayesian":
-            return _believed(metric, found, adjusted=adjusted, prior_std=analysis.prior_std, alpha=alpha)
+            return believed(metric, found, adjusted=adjusted, prior_std=analysis.prior_std, alpha=alpha)
 
 
 def guard(metric: Metric, treatment: Sample, control: Sample, *, analysis: Analysis, alpha: float) -> Guard:
-    """Whether the treatment is worse, one-sided; with a margin m, whether it is above 1 − m times the control.
+    """Whether the treatment is worse, one-sided; with a margin m, whether it is above 1 − m times the control."""
+    found = _beyond(metric, treatment, control, alpha=alpha)
+    worse = _one_sided(-found.difference, found, treatment.n + control.n, analysis=analysis, alpha=alpha)
+    better = _one_sided(found.difference, found, treatment.n + control.n, analysis=analysis, alpha=alpha)
+    return Guard(worse < alpha, None if metric.margin is None else better < alpha)
+
+
+def alarm(metric: Metric, treatment: Sample, control: Sample, *, analysis: Analysis, alpha: float) -> bool:
+    """Whether the treatment is shown to be worse (with a margin: by more than that) however often one looks.
+
+    One-sided, and a sequence whatever the experiment's method; it begins where all always-valid intervals do.
+    """
+    if min(treatment.n, control.n) < LEAST_UNITS or treatment.active + control.active < LEAST_ACTIVE:
+        return False
+    found = _beyond(metric, treatment, control, alpha=alpha)
+    n = treatment.n + control.n
+    return always_above(-found.difference, found.std_error, n, horizon=analysis.units, alpha=alpha).p_value < alpha
+
+
+def _beyond(metric: Metric, treatment: Sample, control: Sample, *, alpha: float) -> Difference:
+    """The treatment beyond 1 − m times the control, m being the margin; above zero is better.
 
     The linear form of `stats.noninferiority`, which needs no lift. Where less is better both arms change their sign.
     """
@@ -99,10 +119,7 @@ def guard(metric: Metric, treatment: Sample, control: Sample, *, analysis: Analy
         ours, theirs = _scaled(ours, -1.0), _scaled(theirs, -1.0)
     if metric.margin is not None:
         theirs = _scaled(theirs, 1 - metric.margin if theirs.mean > 0 else 1 + metric.margin)
-    found = difference(ours, theirs, alpha=alpha)
-    worse = _one_sided(-found.difference, found, treatment.n + control.n, analysis=analysis, alpha=alpha)
-    better = _one_sided(found.difference, found, treatment.n + control.n, analysis=analysis, alpha=alpha)
-    return Guard(worse < alpha, None if metric.margin is None else better < alpha)
+    return difference(ours, theirs, alpha=alpha)
 
 
 def _one_sided(value: float, found: Difference, n: int, *, analysis: Analysis, alpha: float) -> float:
@@ -136,7 +153,8 @@ def _moments(treatment: Sample, control: Sample) -> tuple[Moments, Moments]:
     return treatment.moments, control.moments
 
 
-def _believed(metric: Metric, found: Difference, *, adjusted: bool, prior_std: float, alpha: float) -> Estimate:
+def believed(metric: Metric, found: Difference, *, adjusted: bool, prior_std: float, alpha: float) -> Estimate:
+    """The posterior of a difference and its lift."""
     lift = found.relative
     if lift is None:
         about = of_difference = posterior(found.difference, found.std_error, prior=FLAT, alpha=alpha)
@@ -155,14 +173,14 @@ def _believed(metric: Metric, found: Difference, *, adjusted: bool, prior_std: f
     return Estimate(value, low, high, of_difference.std_error, interval, None, sure, adjusted, chance, risk)
 
 
-def _enough(treatment: Sample, control: Sample) -> None:
-    least = min(treatment.n, control.n)
+def enough(least: int, active: int) -> None:
+    """InputError where an always-valid interval does not begin yet, of `least` units in the smaller arm and `active`
+    ones with a value in both."""
     if least < LEAST_UNITS:
         raise InputError(
             f"{least} units in the smaller arm, an always-valid interval begins at {LEAST_UNITS}; wait for more data.",
             code="too_few",
         )
-    active = treatment.active + control.active
     if active < LEAST_ACTIVE:
         raise InputError(
             f"{active} units with a value, an always-valid interval begins at {LEAST_ACTIVE}; wait for more data.",

@@ -1,6 +1,6 @@
 """What came of an interleaving: whose picks were preferred, by slate and by user."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -8,14 +8,16 @@ import numpy as np
 from bandstand.errors import InputError
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.metrics import Metric
+from bandstand.report.coins import coins_p_value
 from bandstand.report.compare import corrected, incomputable
 from bandstand.report.gathered import Life
 from bandstand.report.infer import LEAST_UNITS
 from bandstand.report.result import Arm, Check, Comparison, Report, Value, Votes
 from bandstand.report.slates import Slate, slates
-from bandstand.report.tally import Contests, Drafted, contests, drafted
+from bandstand.report.tally import Drafted, contests, drafted
 from bandstand.report.verdict import verdict
 from bandstand.stats.interleaving import credit_preference
+from bandstand.stats.sample_ratio import sample_ratio
 from bandstand.stats.sequences import always_valid
 from bandstand.store import EventLog
 
@@ -25,18 +27,17 @@ def interleaved(log: EventLog, life: Life) -> Report:
     experiment = life.experiment
     every = slates(log, life)
     shown = [slate for slate in every if slate.shown]
-    control, *treatments = (variant.name for variant in experiment.variants)
     comparisons = corrected(
         experiment,
         [
-            _preference(experiment, metric, (treatment, control), contests(experiment, metric, shown, treatment=index))
+            preferred(experiment, metric, shown, treatment=index)
             for metric in experiment.metrics
-            for index, treatment in enumerate(treatments, start=1)
+            for index in range(1, len(experiment.variants))
         ],
     )
     teams = drafted(experiment, shown)
     arms = tuple(_arm(experiment, variant, teams[variant.name]) for variant in experiment.variants)
-    health = _health(every, shown)
+    health = _health(experiment, every, shown)
     users = len({slate.unit for slate in shown})
     return Report(
         experiment=experiment.name,
@@ -59,38 +60,17 @@ def interleaved(log: EventLog, life: Life) -> Report:
     )
 
 
-def _health(every: Sequence[Slate], shown: Sequence[Slate]) -> tuple[Check, ...]:
-    unseen = len(every) - len(shown)
-    text = f"{unseen} of {len(every)} decisions wait for an exposure and do not count until then"
-    return (Check("exposures", None, text),) if unseen else ()
-
-
-def _arm(experiment: Experiment, variant: Variant, units: Drafted) -> Arm:
-    return Arm(
-        variant=variant.name,
-        strategy=variant.strategy,
-        weight=variant.weight,
-        units=len(units.picks),
-        decisions=int(units.decisions.sum()),
-        picks=int(units.picks.sum()),
-        metrics=tuple(_value(metric, units) for metric in experiment.metrics),
-    )
-
-
-def _value(metric: Metric, units: Drafted) -> Value:
-    total = float(np.sum(units.rewards[metric.name]))
-    base = len(units.picks) if metric.kind == "mean" else float(units.picks.sum())
-    return Value(metric.name, total, total / base if base else None, len(units.picks))
-
-
-def _preference(experiment: Experiment, metric: Metric, names: tuple[str, str], wins: Contests) -> Comparison:
-    pair = Comparison(metric.name, metric.role, variant=names[0], control=names[1], better=metric.better)
+def preferred(experiment: Experiment, metric: Metric, shown: Sequence[Slate], *, treatment: int = 1) -> Comparison:
+    """The treatment against the control on one metric, by whom the rewards on these slates speak for."""
+    names = [variant.name for variant in experiment.variants]
+    pair = Comparison(metric.name, metric.role, variant=names[treatment], control=names[0], better=metric.better)
+    wins = contests(experiment, metric, shown, treatment=treatment)
     try:
         found = credit_preference(wins.credit_control, wins.credit_treatment, wins.rewards, alpha=experiment.alpha)
     except InputError as error:
         return incomputable(pair, str(error))
     low, high, p_value = found.low, found.high, found.p_value
-    if experiment.analysis.method == "always-valid":
+    if experiment.analysis.method != "fixed":
         if found.users < LEAST_UNITS:
             have = f"{found.users} users, an always-valid interval begins at {LEAST_UNITS}; wait for more data."
             return incomputable(pair, have)
@@ -113,5 +93,47 @@ def _preference(experiment: Experiment, metric: Metric, names: tuple[str, str], 
             users_for_treatment=found.users_for_b,
             sign_p_value=found.sign_p_value,
             win_rate=float(wins.treatment.sum() + wins.ties.sum() / 2) / slates,
+            coins_p_value=coins_p_value(experiment, metric, shown, treatment=treatment),
         ),
     )
+
+
+def _health(experiment: Experiment, every: Sequence[Slate], shown: Sequence[Slate]) -> tuple[Check, ...]:
+    unseen = len(every) - len(shown)
+    text = f"{unseen} of {len(every)} decisions wait for an exposure and do not count until then"
+    return (*_turns(experiment, shown), *((Check("exposures", None, text),) if unseen else ()))
+
+
+def _turns(experiment: Experiment, shown: Sequence[Slate]) -> Iterator[Check]:
+    """Whose pick stands highest is for the coin to say, as long as every ranking has one to give."""
+    if experiment.interleave not in ("team_draft", "balanced"):
+        return
+    began = [slate.began for slate in shown]
+    counts = {variant.name: began.count(variant.name) for variant in experiment.variants}
+    found = sample_ratio(counts, {variant.name: variant.weight for variant in experiment.variants})
+    told = " : ".join(f"{count:,}" for count in counts.values())
+    if found.ok is False:
+        why = f"{told} slates began with them, too unequal for a fair coin (p = {found.p_value:.2g}); look whether "
+        yield Check("turns", False, why + "slates are cached, reordered or lost on the way")
+    elif found.ok:
+        yield Check(
+            "turns", True, f"{told} slates began with one or the other, as a fair coin has it (p = {found.p_value:.2g})"
+        )
+
+
+def _arm(experiment: Experiment, variant: Variant, units: Drafted) -> Arm:
+    return Arm(
+        variant=variant.name,
+        strategy=variant.strategy,
+        weight=variant.weight,
+        units=len(units.picks),
+        decisions=int(units.decisions.sum()),
+        picks=int(units.picks.sum()),
+        metrics=tuple(_value(metric, units) for metric in experiment.metrics),
+    )
+
+
+def _value(metric: Metric, units: Drafted) -> Value:
+    total = float(np.sum(units.rewards[metric.name]))
+    base = len(units.picks) if metric.kind == "mean" else float(units.picks.sum())
+    return Value(metric.name, total, total / base if base else None, len(units.picks))

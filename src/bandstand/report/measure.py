@@ -69,7 +69,8 @@ def column(wanted: Formula, units: Units, start: float, end: float, *, at: float
     for term in Formula(wanted.above).terms():
         events = units.events[term]
         inside = (events.age_s >= start) & (events.age_s < end) & (events.at <= at)
-        sums = np.bincount(events.unit[inside], weights=events.value[inside], minlength=len(units))
+        who, values = (events.unit, events.value) if inside.all() else (events.unit[inside], events.value[inside])
+        sums = np.bincount(who, weights=values, minlength=len(units))
         columns[term] = sums.astype(np.float64, copy=False)
     if not columns:
         columns = {term: np.zeros(len(units)) for term in units.events}
@@ -136,5 +137,5 @@ def _before(metric: Metric, units: Units) -> Sequence[Column]:
         if ratio:
             found.append(np.ones(len(units)))
     if ratio:
-        return found if all(np.ptp(one) > 0 for one in found[::2]) else []
+        return found if len(units) and all(np.ptp(one) > 0 for one in found[::2]) else []
     return [one for one in found if len(one) and np.ptp(one) > 0]

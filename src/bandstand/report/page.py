@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
 
-from bandstand.report import plots
+from bandstand.report import plots, policy_text, promise_text
+from bandstand.report.notes import allowed, beside, by_coins, lasting, of_frozen
 from bandstand.report.result import Check, Comparison, Report, Segment
 from bandstand.report.verdict import effect, p_text, reasons, role
+from bandstand.report.withheld import SAID
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; --ink: #1f2328; --soft: #59636e; --line: #d8dee4; --good: #1a7f37; --bad: #b3261e; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #fff; color: var(--ink); font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
@@ -36,7 +38,8 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th { font-weight: 600; color: var(--soft); }
 td.good { color: var(--good); font-weight: 600; } td.bad { color: var(--bad); font-weight: 600; }
 tr.metric td { white-space: normal; border-bottom: 0; padding-top: .8rem; font-weight: 600; }
-.withheld td.good, .withheld td.bad { color: inherit; font-weight: inherit; } .withheld { opacity: .6; }
+tr.reason td, tr.said td { white-space: normal; color: var(--soft); }
+.withheld { opacity: .6; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.25rem 2rem; }
 figure { margin: 0; min-width: 0; } figure svg { width: 100%; height: auto; display: block; }
 .reasons { color: var(--soft); font-size: .92rem; }
@@ -49,11 +52,15 @@ figure { margin: 0; min-width: 0; } figure svg { width: 100%; height: auto; disp
 
 def page(report: Report) -> str:
     """The whole page; give it a report with its `history`."""
-    title = f"{report.experiment}: {report.verdict.outcome}"
-    body = "\n".join(part for part in _parts(report) if part)
+    return framed(f"{report.experiment}: {report.verdict.outcome}", _parts(report))
+
+
+def framed(title: str, parts: Iterable[str]) -> str:
+    """A page of these parts."""
+    body = "\n".join(part for part in parts if part)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style>\n</head>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style>\n</head>\n'
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -61,17 +68,21 @@ def page(report: Report) -> str:
 def _parts(report: Report) -> Iterator[str]:
     yield _head(report)
     broken = report.verdict.outcome == "broken"
-    health = f"<h2>Health</h2>{_health(report.health)}" if report.health else ""
+    checks = (*report.health, *beside(report))
+    health = f"<h2>Health</h2>{_health(checks)}" if checks else ""
     # What is broken comes first: nothing below it can be trusted.
     if broken:
         yield health
     yield _verdict(report)
     if not broken:
         yield health
-    dimmed = ' class="withheld"' if broken else ""
-    yield f"<div{dimmed}><h2>Metrics</h2>{_metrics(report)}{_reasons(report)}"
+    opening = f'<div class="withheld"><p>{SAID}</p>' if broken else "<div>"
+    yield f"{opening}<h2>Metrics</h2>{_metrics(report)}{_reasons(report)}"
     yield _plots(report)
     yield f"<h2>Variants</h2>{_variants(report)}"
+    yield _promised(report)
+    yield _frozen(report)
+    yield _policies(report)
     yield _segments(report.segments)
     yield f"</div>{_foot(report)}"
 
@@ -116,7 +127,7 @@ def _metrics(report: Report) -> str:
             value = arm.metrics[index].value
             one = compared.get((metric, arm.variant))
             rows.append(_row(arm.variant, "–" if value is None else f"{value:.4g}", *_figures(one)))
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _last_column(report: Report) -> str:
@@ -138,12 +149,18 @@ def _side(one: Comparison) -> str:
 
 
 def _reasons(report: Report) -> str:
-    return "".join(f'<p class="reasons">{escape(reason)}</p>' for reason in reasons(report))
+    return "".join(
+        f'<p class="reasons">{escape(text)}</p>' for text in (*by_coins(report), *lasting(report), *reasons(report))
+    )
 
 
 def _plots(report: Report) -> str:
     decisive = dict.fromkeys(one.metric for one in report.comparisons if one.role == "decision")
     pictures = [(f"{metric}: the interval over time", plots.intervals(report, metric)) for metric in decisive]
+    several = len(report.variants) > 2
+    for one in report.novelty:
+        whose = f"{one.metric}, {one.variant}" if several else one.metric
+        pictures.append((f"{whose}: the effect by days since first exposure", plots.by_day(one, report.unit)))
     pictures.append(("All metrics, one below the other", plots.forest(report)))
     pictures.append((f"{report.unit.capitalize()}s that took part", plots.arrivals(report)))
     figures = [f"<figure><h3>{escape(title)}</h3>{svg}</figure>" for title, svg in pictures if svg is not None]
@@ -156,7 +173,50 @@ def _variants(report: Report) -> str:
         _row(arm.variant, escape(arm.strategy), f"{arm.units:,}", f"{arm.decisions:,}", f"{arm.picks:,}")
         for arm in report.variants
     ]
-    return _table(head, rows)
+    return table(head, rows)
+
+
+def _promised(report: Report) -> str:
+    if report.promised is None:
+        return ""
+    about = "".join(f"<p class='soft'>{escape(one)}</p>" for one in promise_text.heads(report))
+    rows = [
+        _row(line.name.strip(), escape(line.promised), escape(line.measured), escape(line.came))
+        if line.promised
+        else f'<tr class="{"said" if line.name.startswith(" ") else "metric"}">'
+        f'<td colspan="4">{escape(line.name.strip())}</td></tr>'
+        for line in promise_text.lines(report.promised)
+    ]
+    level = f"[{100 * (1 - report.alpha):g} %, one look]"
+    told = table(("", f"promised {level}", f"measured {level}", ""), rows) if rows else ""
+    return f"<h2>Promised and measured</h2>{about}{told}"
+
+
+def _frozen(report: Report) -> str:
+    if report.frozen is None:
+        return ""
+    opening = f"<h2>Frozen policies</h2><p class='soft'>{escape(report.frozen.text)}</p>"
+    if not report.frozen.variants:
+        return opening
+    group = of_frozen(report)
+    return f"{opening}{_health(group.health)}{_metrics(group)}{_reasons(group)}"
+
+
+def _policies(report: Report) -> str:
+    if not report.policies:
+        return ""
+    rows = [
+        _row(line.name.strip(), line.value, escape(line.gain), escape(line.p)) if line.value else _said(line.name)
+        for line in policy_text.lines(report)
+    ]
+    values = table(("", "value", f"over what was shown [{100 * (1 - report.alpha):g} %]", "p"), rows)
+    return f"<h2>Policies</h2><p class='soft'>{escape(policy_text.title(report))}</p>{values}"
+
+
+def _said(line: str) -> str:
+    """A heading, or, where it is indented, why there is no figure."""
+    kind = "reason" if line.startswith(" ") else "metric"
+    return f'<tr class="{kind}"><td colspan="4">{escape(line.strip())}</td></tr>'
 
 
 def _segments(found: Sequence[Segment]) -> str:
@@ -172,22 +232,16 @@ def _segments(found: Sequence[Segment]) -> str:
         told = [row.p_differs for row in rows if row.p_differs is not None]
         differs = f"p of “it works alike in all of them”: {min(told):.2g}" if told else "too few to compare them"
         parts.append(f"<h2>By {escape(field)}</h2><p class='soft'>{differs}</p>")
-        parts.append(_table(("", "units", "difference", "p"), body))
+        parts.append(table(("", "units", "difference", "p"), body))
     return "".join(parts)
 
 
 def _foot(report: Report) -> str:
-    rule = report.analysis
-    about = {
-        "always-valid": "The intervals hold at every look, so the verdict may be acted upon at any time.",
-        "fixed": f"A fixed test: it holds for one look, when {rule.units:,} {report.unit}s took part.",
-        "group-sequential": f"{rule.looks} looks, planned on the way to {rule.units:,} {report.unit}s.",
-        "bayesian": "Credible intervals: to look often and stop when it pleases finds what is not there.",
-    }[rule.method]
-    return f'<p class="reasons">{about} Log position {report.as_of:,}, {_day(report.at)}.</p>'
+    return f'<p class="reasons">{escape(allowed(report))} Log position {report.as_of:,}, {_day(report.at)}.</p>'
 
 
-def _table(head: Iterable[str], rows: Iterable[str]) -> str:
+def table(head: Iterable[str], rows: Iterable[str]) -> str:
+    """The heading's cells are text, the rows whole ones."""
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
     return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 

@@ -6,7 +6,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 from bandstand.errors import InputError
-from bandstand.report.result import Comparison, Report
+from bandstand.report.result import Comparison, Novelty, Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,10 +52,10 @@ def intervals(report: Report, metric: str) -> str | None:
         same = [point for point in points if point.relative == relative]
         _within(axes, [scale * point.low for point in same], [scale * point.high for point in same])
         axes.set_ylabel("lift, %" if relative else "difference")
-        _dated(axes)
+        dated(axes)
         _legend(axes, len(report.variants) - 1)
 
-    return _drawn(draw, height_in=2.6)
+    return drawn(draw, height_in=2.6)
 
 
 def forest(report: Report) -> str | None:
@@ -81,7 +81,25 @@ def forest(report: Report) -> str | None:
         axes.set_xlabel("lift over the control, %")
         axes.tick_params(axis="y", length=0)
 
-    return _drawn(draw, height_in=0.8 + 0.34 * len(rows))
+    return drawn(draw, height_in=0.8 + 0.34 * len(rows))
+
+
+def by_day(found: Novelty, unit: str) -> str:
+    """The difference on each day of units, and the line that its slope is of."""
+
+    def draw(axes: "Axes") -> None:
+        axes.axhline(0, color=_INK, linewidth=0.8)
+        days, values = [one.day for one in found.days], [one.difference for one in found.days]
+        reach = [[one.difference - one.low for one in found.days], [one.high - one.difference for one in found.days]]
+        axes.errorbar(days, values, yerr=reach, fmt="o", color=COLOURS[0], markersize=4.5, linewidth=1.4)
+        middle, centre = sum(values) / len(values), (days[0] + days[-1]) / 2
+        ends = [middle + found.slope * (day - centre) for day in (days[0], days[-1])]
+        axes.plot([days[0], days[-1]], ends, color=COLOURS[1], linewidth=1.6, linestyle="-" if found.change else ":")
+        axes.set_xlabel(f"day of a {unit} (of {found.units:,} who have been there for all)")
+        axes.set_ylabel("difference a day")
+        axes.set_xticks(days[:: -(-len(days) // 10)])
+
+    return drawn(draw, height_in=2.4)
 
 
 def arrivals(report: Report) -> str | None:
@@ -99,13 +117,14 @@ def arrivals(report: Report) -> str | None:
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_ylabel(f"{report.unit}s")
-        _dated(axes)
+        dated(axes)
         _legend(axes, len(report.variants))
 
-    return _drawn(draw, height_in=2.2)
+    return drawn(draw, height_in=2.2)
 
 
-def _drawn(draw: Callable[["Axes"], None], *, height_in: float) -> str:
+def drawn(draw: Callable[["Axes"], None], *, height_in: float) -> str:
+    """A picture as SVG; InputError where matplotlib is missing."""
     try:
         import matplotlib  # an optional dependency, and one that takes a second to import
         from matplotlib.figure import Figure
@@ -139,7 +158,8 @@ def _within(axes: "Axes", lows: Sequence[float], highs: Sequence[float]) -> None
     axes.set_ylim(low - space, high + space)
 
 
-def _dated(axes: "Axes") -> None:
+def dated(axes: "Axes") -> None:
+    """Few dates below, and hours only where days are few."""
     from matplotlib.dates import AutoDateLocator, DateFormatter, num2date
 
     locator = AutoDateLocator(minticks=3, maxticks=5)  # type: ignore[no-untyped-call]

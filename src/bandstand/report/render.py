@@ -1,13 +1,17 @@
 """A report as people read it in a terminal of 80 columns."""
 
 from datetime import UTC, datetime
+from textwrap import wrap
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bandstand.report import policy_text, promise_text
+from bandstand.report.notes import allowed, beside, by_coins, lasting, of_frozen
 from bandstand.report.result import Check, Comparison, Report
 from bandstand.report.verdict import effect, p_text, reasons, role
+from bandstand.report.withheld import SAID
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "yellow")}
 _COLOURS = {"ship": "bold green", "stop": "bold red", "broken": "bold red"}
@@ -19,10 +23,22 @@ def render(report: Report) -> RenderableType:
     """Health, verdict, what each variant showed, and how they compare, in this order."""
     verdict = Text(report.verdict.text, style=_COLOURS.get(report.verdict.outcome, "bold"))
     hypothesis = [Text(report.hypothesis, style="italic")] if report.hypothesis else []
-    health = [_check(check) for check in report.health]
+    health = [_check(check) for check in (*report.health, *beside(report))]
     gap = Text()
-    missing = map(Text, reasons(report))
-    figures: list[RenderableType] = [_variants(report), gap, _metrics(report), *missing, *_segments(report)]
+    missing = map(Text, (*by_coins(report), *lasting(report), *reasons(report)))
+    figures: list[RenderableType] = [
+        _variants(report),
+        gap,
+        _metrics(report),
+        *missing,
+        *_promised(report),
+        *_frozen(report),
+        *_policies(report),
+        *_segments(report),
+    ]
+    if report.verdict.outcome == "broken":
+        figures = [Text(SAID, style="bold red"), gap, *figures]
+    figures += [gap, Text(allowed(report), style="dim")]
     return Group(_title(report), *hypothesis, gap, *health, verdict, gap, *figures)
 
 
@@ -60,6 +76,49 @@ def _metrics(report: Report) -> Text:
             value = _number(arm.metrics[index].value)
             lines.append(_told(f"  {arm.variant}", value, compared.get((metric, arm.variant))))
     return Text("\n").join(lines)
+
+
+def _promised(report: Report) -> list[Text]:
+    """What was promised before it began, beside what was measured."""
+    if report.promised is None:
+        return []
+    found = [Text(), Text("promised and measured", "bold"), *map(Text, promise_text.heads(report))]
+    level = f"[{100 * (1 - report.alpha):g} %, one look]"
+    if report.promised.rows:
+        found.append(Text(f"{'':<20} {f'promised {level}':<25} {f'measured {level}'}", "bold"))
+    for line in promise_text.lines(report.promised):
+        if not line.promised:
+            found += map(Text, wrap(line.name, 79, subsequent_indent="    "))
+            continue
+        colour = "yellow" if line.came in ("above", "below") else ""
+        figures = f"{line.name[:20]:<20} {line.promised:<25} {line.measured:<25} {line.came}"
+        found.append(Text(figures.rstrip(), colour))
+    return found
+
+
+def _frozen(report: Report) -> list[RenderableType]:
+    """The policies that variants had come to, and how they compare."""
+    if report.frozen is None:
+        return []
+    head = Text.assemble(("frozen policies", "bold"), f"  {report.frozen.text}")
+    found: list[RenderableType] = [Text(), head]
+    if report.frozen.variants:
+        group = of_frozen(report)
+        found += [*map(_check, group.health), _metrics(group), *map(Text, reasons(group))]
+    return found
+
+
+def _policies(report: Report) -> list[Text]:
+    """What each policy would have earned on the slates of others."""
+    if not report.policies:
+        return []
+    found = [Text(), Text("policies", "bold"), Text(policy_text.title(report))]
+    for line in policy_text.lines(report):
+        long = len(line.name) > _NAME or not line.value
+        found += [Text(line.name)] if long else []
+        if line.value:
+            found.append(Text(_line("" if long else line.name, line.value, line.gain, line.p)))
+    return found
 
 
 def _segments(report: Report) -> list[Text]:

@@ -8,6 +8,7 @@ from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Method, Unit
 
 Outcome = Literal["ship", "stop", "keep running", "broken", "draft"]
+Change = Literal["fades", "grows", "turns"]
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -46,7 +47,8 @@ class Arm(msgspec.Struct, frozen=True):
 
 class Votes(msgspec.Struct, frozen=True):
     """An interleaving's count: rewarded impressions, users by whom they preferred, and the share of impressions that
-    the treatment won, ties by half."""
+    the treatment won, ties by half. `coins_p_value` is that of the coins alone, which assumes nothing of users; None
+    where the method's coins cannot be counted, or there are too many."""
 
     impressions: int
     users: int
@@ -54,6 +56,7 @@ class Votes(msgspec.Struct, frozen=True):
     users_for_treatment: int
     sign_p_value: float
     win_rate: float = 0.5
+    coins_p_value: float | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -66,6 +69,7 @@ class Comparison(msgspec.Struct, frozen=True):
     `risk`, the expected loss of choosing the treatment, as a share of the control); `p_adjusted` allows for the number
     of comparisons, and `significant` is what it decides. `adjusted` says that covariates took part. A guardrail is
     `harmed` where it was shown to be worse (with a margin: by more than that), and `safe` where it was shown not to be.
+    `alarm` says that it is shown to be worse however often one looks, whatever the method; all guardrails share α.
     """
 
     metric: str
@@ -89,6 +93,7 @@ class Comparison(msgspec.Struct, frozen=True):
     margin: float | None = None
     harmed: bool | None = None
     safe: bool | None = None
+    alarm: bool | None = None
     look: int | None = None
     votes: Votes | None = None
     reason: str | None = None
@@ -115,6 +120,52 @@ class Segment(msgspec.Struct, frozen=True):
     p_differs: float | None = None
 
 
+class Interaction(msgspec.Struct, frozen=True):
+    """What another experiment with the same units does to this one: to a `metric`, or (None) to who has which variant.
+
+    `cells` counts the units in each pair of variants, a row for each of ours and a column for each of the `arms` there;
+    `effects` has for each treatment its difference from the control, in each of these arms. `ok` is None where it
+    cannot be told.
+    """
+
+    other: str
+    metric: str | None
+    arms: tuple[str, ...]
+    units: int
+    cells: tuple[tuple[int, ...], ...]
+    effects: tuple[tuple[float, ...], ...] = ()
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    ok: bool | None = None
+    text: str = ""
+
+
+class Day(msgspec.Struct, frozen=True):
+    """The difference between variant and control in what units did on their own `day`, the first of which is 1."""
+
+    day: int
+    difference: float
+    low: float
+    high: float
+
+
+class Novelty(msgspec.Struct, frozen=True):
+    """A decision metric's effect by days since first exposure, of `units` that have been there on all of these days,
+    each under 1 − α on its own. `slope` is how much it changes a day, with its interval and p-value by the experiment's
+    method, and `change` what that amounts to, None where it may be nothing."""
+
+    metric: str
+    variant: str
+    units: int
+    days: tuple[Day, ...]
+    slope: float
+    low: float
+    high: float
+    p_value: float
+    change: Change | None
+    text: str
+
+
 class Point(msgspec.Struct, frozen=True):
     """A comparison as it stood at one moment: a lift where `relative`, else a difference."""
 
@@ -132,6 +183,94 @@ class Entered(msgspec.Struct, frozen=True):
 
     at: float
     units: tuple[int, ...]
+
+
+class PolicyValue(msgspec.Struct, frozen=True):
+    """What a policy would have earned on the `slates` that variant `log` made, in rewards called `reward` on the first
+    `depth` positions of a slate; where it cannot be told, `reason` says why.
+
+    The policy is that of the variant `policy`, as it had learned at each moment; where `frozen_at` is there, of `log`
+    as it was then, asked about later slates. `value` is the average over the visits that came, `as_shown` what was
+    shown earned there, and `difference` the one less the other. Intervals hold at every look. `ess` says how many
+    slates of the policy's own would tell as much.
+    """
+
+    log: str
+    policy: str
+    metric: str
+    reward: str
+    depth: int
+    slates: int
+    frozen_at: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    as_shown: float | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    ess: float | None = None
+    reason: str | None = None
+
+
+class Range(msgspec.Struct, frozen=True):
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What was promised, beside what was then measured: "kept" where the two cannot be told apart, else on which side
+    of the promise the measured one is; None where either is missing."""
+
+    promised: Range | None = None
+    measured: Range | None = None
+    came: Literal["kept", "above", "below"] | None = None
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """A variant by the rewards of a `metric`, summed per shown slate; against the control too, where it is another.
+
+    `withheld` says why the log gives no figure, `note` what to think of where it gives one.
+    """
+
+    metric: str
+    reward: str
+    variant: str
+    value: Beside
+    difference: Beside | None = None
+    lift: Beside | None = None
+    withheld: str = ""
+    note: str = ""
+
+
+class Promised(msgspec.Struct, frozen=True):
+    """What the latest `decisions` before the experiment began had promised of its variants; `reason` says why nothing,
+    or nothing of some metrics."""
+
+    decisions: int = 0
+    since: float | None = None
+    until: float | None = None
+    estimator: str = ""
+    assumption: str = ""
+    rows: tuple[Promise, ...] = ()
+    reason: str = ""
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """What the policies were worth that variants had come to at log time `at`: the decision metrics of the `share` of
+    units that they serve from then on, each from its first decision of that time on. `text` says how far it has come.
+    """
+
+    at: float
+    share: float
+    text: str
+    health: tuple[Check, ...] = ()
+    variants: tuple[Arm, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -166,3 +305,8 @@ class Report(msgspec.Struct, frozen=True):
     segments: tuple[Segment, ...] = ()
     timeline: tuple[Point, ...] = ()
     entered: tuple[Entered, ...] = ()
+    interactions: tuple[Interaction, ...] | None = None
+    novelty: tuple[Novelty, ...] = ()
+    policies: tuple[PolicyValue, ...] = ()
+    promised: Promised | None = None
+    frozen: Frozen | None = None

@@ -9,9 +9,12 @@ from bandstand.events import Decided, Entry, Exposed, Rewarded
 from bandstand.experiments.assignment import unit
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.interleaving import Credit
-from bandstand.experiments.interleaving.contests import duels, merged
+from bandstand.experiments.interleaving.contests import Merged, duels, merged
 from bandstand.report.gathered import Life
 from bandstand.store import EventLog, entries
+
+KEPT = 20_000
+"""Slates of an experiment of which all that made them is kept: about 60 MB."""
 
 
 class Earned(NamedTuple):
@@ -36,6 +39,8 @@ class Slate(msgspec.Struct):
     duels: tuple[tuple[Credit, ...], ...] = ()
     seen: set[int] | None = None
     earned: tuple[Earned, ...] = ()
+    merged: Merged | None = None
+    began: str | None = None
 
     @property
     def shown(self) -> bool:
@@ -77,8 +82,11 @@ class _Reading(msgspec.Struct):
         if who is not None:
             positions = tuple(pick.position for pick in fact.picks)
             seen: set[int] | None = None if fact.request.shown else set()
-            against = duels(merged(self.experiment, fact))
-            self.slates[fact.decision] = Slate(who, variant, positions, against, seen)
+            made = merged(self.experiment, fact)
+            kept = made if len(self.slates) < KEPT else None
+            first = (pick.team for pick in fact.picks if pick.team is not None)
+            began = next(first, None) if all(made.rankings) and not made.before else None
+            self.slates[fact.decision] = Slate(who, variant, positions, duels(made), seen, merged=kept, began=began)
 
     def _exposed(self, fact: Exposed) -> None:
         slate = self.slates.get(fact.decision)

@@ -54,10 +54,10 @@ def contests(experiment: Experiment, metric: Metric, slates: Iterable[Slate], *,
     earned_by = METHODS[experiment.interleave].earned
     units: dict[str, list[float]] = {}
     for slate in slates:
-        earned = _earned(metric, slate)
-        if earned:
-            a, b = earned_by(slate.duels[treatment - 1], earned)
-            row = (a > b, b > a, a == b, a, b, sum(abs(value) for _, value in earned))
+        rewards = positioned(metric, slate)
+        if rewards:
+            a, b = earned_by(slate.duels[treatment - 1], rewards)
+            row = (a > b, b > a, a == b, a, b, sum(abs(value) for _, value in rewards))
             total = units.setdefault(slate.unit, [0.0] * len(row))
             for index, value in enumerate(row):
                 total[index] += value
@@ -76,11 +76,11 @@ def _shares(experiment: Experiment, slate: Slate) -> Iterator[_Share]:
         picks = sum(marks[index][side] for index in indices)
         if experiment.interleave == "balanced":
             picks = sum(marks[index][side] <= marks[index][1 - side] for index in indices)
-        rewards = [earned_by(marks, _earned(metric, slate))[side] for metric in experiment.metrics]
+        rewards = [earned_by(marks, positioned(metric, slate))[side] for metric in experiment.metrics]
         yield _Share(variant.name, slate.unit, picks, rewards)
 
 
-def _earned(metric: Metric, slate: Slate) -> list[tuple[int, float]]:
+def positioned(metric: Metric, slate: Slate) -> list[tuple[int, float]]:
     """The rewards that belong to a position, by its index in the slate."""
     return [
         (slate.positions.index(one.position), one.value)

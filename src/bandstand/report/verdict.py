@@ -15,6 +15,9 @@ def verdict(
         return Verdict("broken", f"Broken, no verdict: {failing[0].text}.")
     if state == "draft":
         return Verdict("draft", "The experiment is a draft: start it to see results.")
+    alarms = [one for one in comparisons if one.alarm]
+    if alarms and {one.variant for one in alarms} == set(_treatments(comparisons)):
+        return Verdict("stop", f"Stop, keep '{alarms[0].control}': {' '.join(map(harm, alarms))}")
     deciding = [one for one in comparisons if one.role == "decision"]
     told = [one for one in deciding if one.told]
     if not told:
@@ -31,14 +34,14 @@ def _ruled(
     guards = [one for one in comparisons if one.role == "guardrail"]
     decisive = [one for one in told if one.significant]
     candidates = [name for name in _treatments(comparisons) if _wins(experiment, name, decisive, guards)]
-    reasons = [_sentence(one) for one in decisive] + [_guarded(one) for one in guards if one.harmed]
+    reasons = [_sentence(one) for one in decisive] + [harm(one) for one in guards if _harmed(one)]
     if candidates:
         best = max(candidates, key=lambda name: max(one.better_by for one in decisive if one.variant == name))
         return Verdict("ship", f"Ship '{best}': {' '.join(_sentence(one) for one in decisive)}{_safe(guards)}", best)
     if all(_lost(experiment, name, told, guards) for name in _treatments(comparisons)):
         shown = reasons or [_standing(one) for one in told]
         return Verdict("stop", f"Stop, keep '{told[0].control}': {' '.join(shown)}")
-    waiting = [one for one in guards if one.margin is not None and not one.safe and not one.harmed]
+    waiting = [one for one in guards if one.margin is not None and not one.safe and not _harmed(one)]
     doubts = [f"Guardrail {one.metric} is not yet shown to lose less than {_percent(one.margin)}." for one in waiting]
     shown = reasons + [_standing(one) for one in told if one not in decisive] + (doubts if decisive else [])
     if state != "running" or _over(experiment, units):
@@ -47,6 +50,14 @@ def _ruled(
             "stop", f"Stop, keep '{told[0].control}': {why} the rule for shipping is not met. {' '.join(shown)}"
         )
     return Verdict("keep running", f"Keep running: {' '.join(shown)}")
+
+
+def harm(one: Comparison) -> str:
+    """What happened to a guardrail that got worse."""
+    if not one.told:  # the alarm does not wait for the method's first look
+        return f"Guardrail {one.metric} got worse with '{one.variant}'."
+    verb = "fell" if (one.difference or 0.0) < 0 else "rose"
+    return f"Guardrail {one.metric} {verb} with '{one.variant}': {effect(one)}."
 
 
 def effect(one: Comparison) -> str:
@@ -77,10 +88,11 @@ def role(report: Report, metric: str) -> str:
     """What the metric is there for, and of a guardrail, how it stands."""
     about = [one for one in report.comparisons if one.metric == metric]
     margin = about[0].margin
-    if about[0].role != "guardrail" or not any(one.told for one in about):
-        return about[0].role
-    if any(one.harmed for one in about):
+    unsaid = report.verdict.outcome == "broken" or not any(one.told for one in about)
+    if not unsaid and any(map(_harmed, about)):
         return "guardrail: harmed"
+    if about[0].role != "guardrail" or unsaid:
+        return about[0].role
     if margin is None:
         return "guardrail: no harm shown"
     held = all(one.safe for one in about)
@@ -102,7 +114,7 @@ def reasons(report: Report) -> list[str]:
 def _too_early(experiment: Experiment, state: str, units: int) -> str | None:
     """A fixed test is read once: before its end a verdict would be the first of many looks."""
     rule = experiment.analysis
-    if rule.method != "fixed" or state != "running" or units >= rule.units or experiment.method != "ab":
+    if rule.method != "fixed" or state != "running" or units >= rule.units:
         return None
     return (
         f"{units:,} of the planned {rule.units:,} {experiment.unit}s took part, and a fixed test holds for one look, "
@@ -126,13 +138,13 @@ def _wins(experiment: Experiment, name: str, decisive: Sequence[Comparison], gua
     if any(one.risk is not None and one.risk > experiment.analysis.accepted_loss for one in own):
         return False
     kept = [one for one in guards if one.variant == name]
-    return not any(one.harmed or (one.margin is not None and not one.safe) for one in kept)
+    return not any(_harmed(one) or (one.margin is not None and not one.safe) for one in kept)
 
 
 def _lost(experiment: Experiment, name: str, told: Sequence[Comparison], guards: Sequence[Comparison]) -> bool:
     """Harms a guardrail, is behind on a decision metric, or can no longer reach the least effect worth having."""
     own = [one for one in told if one.variant == name]
-    if any(one.harmed for one in guards if one.variant == name):
+    if any(_harmed(one) for one in guards if one.variant == name):
         return True
     if any(one.significant and one.better_by < 0 for one in own):
         return True
@@ -175,9 +187,8 @@ def _standing(one: Comparison) -> str:
     return f"'{one.variant}' cannot be told from '{one.control}' on {one.metric}: {_figures(one)}."
 
 
-def _guarded(one: Comparison) -> str:
-    verb = "fell" if (one.difference or 0.0) < 0 else "rose"
-    return f"Guardrail {one.metric} {verb} with '{one.variant}': {effect(one)}."
+def _harmed(one: Comparison) -> bool:
+    return bool(one.harmed or one.alarm)
 
 
 def _safe(guards: Sequence[Comparison]) -> str:

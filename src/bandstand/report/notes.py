@@ -1,0 +1,64 @@
+"""What else must be said with a report's figures: how they may be read, whether they last, what runs beside them."""
+
+import msgspec
+
+from bandstand.report.result import Check, Report
+
+
+def allowed(report: Report) -> str:
+    """A sentence; an interleaving has one look or any number of them."""
+    rule = report.analysis
+    method = "always-valid" if report.method == "interleave" and rule.method != "fixed" else rule.method
+    return {
+        "always-valid": "The intervals hold at every look, so the verdict may be acted upon at any time.",
+        "fixed": f"A fixed test: it holds for one look, when {rule.units:,} {report.unit}s took part.",
+        "group-sequential": f"{rule.looks} looks, planned on the way to {rule.units:,} {report.unit}s.",
+        "bayesian": "Credible intervals: to look often and stop when it pleases finds what is not there.",
+    }[method]
+
+
+def by_coins(report: Report) -> list[str]:
+    """Of an interleaving: what its coins alone say of each comparison."""
+    looks = "one look" if report.analysis.method == "fixed" else "every look"
+    return [
+        f"{one.metric}, {one.variant}: by the coins alone p = {one.votes.coins_p_value:.2g} (exact, for {looks}; "
+        f"{one.votes.impressions:,} rewarded slates, of which the treatment won {one.votes.win_rate:.1%})".replace(
+            "%", " %"
+        )
+        for one in report.comparisons
+        if one.votes is not None and one.votes.coins_p_value is not None
+    ]
+
+
+def of_frozen(report: Report) -> Report:
+    """The report's frozen group as a report of its own, for whoever writes its figures."""
+    found = report.frozen
+    assert found is not None
+    return msgspec.structs.replace(
+        report, health=found.health, variants=found.variants, comparisons=found.comparisons, frozen=None
+    )
+
+
+def lasting(report: Report) -> list[str]:
+    """Effects that change with the days since a unit's first exposure."""
+    return [one.text for one in report.novelty if one.change is not None]
+
+
+def steady(report: Report) -> list[str]:
+    """What there is to say of effects that are not known to change, to whoever asked for the history."""
+    if report.method != "ab":
+        return ["Whether an effect lasts is told of A/B tests only."]
+    early = (
+        f"Whether effects last cannot be told: half of the {report.unit}s, and 100 of each variant, must have been "
+        "there for three days; quantiles and retention are not followed."
+    )
+    return [one.text for one in report.novelty if one.change is None] or ([] if report.novelty else [early])
+
+
+def beside(report: Report) -> list[Check]:
+    """What other experiments do to this one, as health is written; nothing where it was not asked."""
+    if report.interactions is None:
+        return []
+    if not report.interactions:
+        return [Check("beside", True, "no other experiment split these units meanwhile")]
+    return [Check(f"beside '{one.other}'", one.ok, one.text.rstrip(".")) for one in report.interactions]
