@@ -177,5 +177,7 @@ def test_place_that_holds_no_layout_says_which_there_are(tmp_path: Path) -> None
 
 
 def test_nobody_may_name_columns_of_films(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="columns: format 'movielens' takes none; these do: recbole, csv, parquet"):
+    with pytest.raises(
+        InputError, match="columns: format 'movielens' takes none; these do: csv, parquet, aws-personalize, recbole"
+    ):
         imported(MemoryLog(), hundred_thousand(tmp_path), columns={"user": "x"})

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 from bandstand import data
 from bandstand.errors import ConflictError, InputError, UnknownError
 from bandstand.events import Draft, Entry, ItemPut, SurfacePut
+from bandstand.formats.files import written
 from bandstand.formats.transfer import Imported, export, import_
 from bandstand.store.memory import MemoryLog
 from bandstand.store.sql import open_log
@@ -104,7 +106,7 @@ def test_progress_of_an_export_ends_at_the_whole(golden: MemoryLog, tmp_path: Pa
 
 
 def test_formats_that_are_not_known_or_cannot_be_written_say_what_can(tmp_path: Path) -> None:
-    with pytest.raises(UnknownError, match="format 'xml' is not known; known: jsonl, obd"):
+    with pytest.raises(UnknownError, match="format 'xml' is not known; known: jsonl, dsjson, csv"):
         import_(MemoryLog(), "xml", [], now=NOON)
     with pytest.raises(InputError, match="format 'obd': can only be read; for export there is: jsonl"):
         export(MemoryLog(), "obd", tmp_path / "x")
@@ -117,3 +119,11 @@ def test_catalogue_may_be_imported_again() -> None:
     for _ in range(2):
         restored(data.path("catalog/products.jsonl.gz"), log)
     assert log.head() == 2 * 2465
+
+
+def test_device_or_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="is no file, which would be replaced"):
+        written(pipe, [b"line"])
+    assert pipe.is_fifo()

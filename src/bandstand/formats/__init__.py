@@ -10,6 +10,9 @@ import msgspec
 from bandstand.events import Draft, Entry
 from bandstand.store import EventLog
 
+BATCH = 1000
+"""So many facts go into a log at once."""
+
 Progress = Callable[[int, int | None], None]
 """Told how much is done, and of how much where that is known."""
 
@@ -58,8 +61,9 @@ class Format(NamedTuple):
     """A kind of file.
 
     `read` yields what the lines of a file say, in order and without holding more than a line of it, and adds those that
-    it leaves out to `Refused`. `write` puts entries into a file and answers how many; None where only reading is known.
-    `takes` names the options of `Target` that it heeds.
+    it leaves out to `Refused`. `write` puts entries into a file and answers how many; `write_log` does so for a format
+    that joins decisions with what came of them later; neither is there where only reading is known. `takes` names the
+    options of `Target` that it heeds.
     """
 
     name: str
@@ -67,3 +71,8 @@ class Format(NamedTuple):
     read: Callable[[Path, Target, Refused], Iterator[Read]]
     write: Callable[[Iterable[Entry], Path], int] | None = None
     takes: frozenset[str] = frozenset()
+    write_log: Callable[[EventLog, Path, Progress | None], int] | None = None
+
+    @property
+    def writes(self) -> bool:
+        return self.write is not None or self.write_log is not None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -14,8 +15,22 @@ from bandstand.events import Feature, Features, Interacted, ItemPut, UserPut
 from bandstand.formats import Target
 from bandstand.formats.timeline import Described, Happened, key
 
-Role = Literal["user", "session", "item", "time", "name", "value", "key"]
-Kind = Literal["interactions", "items", "users"]
+Role = Literal[
+    "user",
+    "session",
+    "item",
+    "time",
+    "name",
+    "value",
+    "key",
+    "decision",
+    "propensity",
+    "position",
+    "surface",
+    "candidates",
+    "reward",
+]
+Kind = Literal["interactions", "items", "users", "decisions"]
 
 # In lower case and without what stands between words; of several columns that fit, the one named first here.
 NAMES: dict[Role, tuple[str, ...]] = {
@@ -26,7 +41,20 @@ NAMES: dict[Role, tuple[str, ...]] = {
     "name": ("eventtype", "eventname", "event", "action", "behavior", "type"),
     "value": ("value", "eventvalue", "rating", "score", "overall"),
     "key": ("key", "eventid"),
+    "decision": ("decision", "decisionid", "requestid", "impressionid", "slateid", "rankingid"),
+    "propensity": ("propensity", "propensityscore", "pscore", "actionprob", "actionprobability"),
+    "position": ("position", "slot"),
+    "surface": ("surface", "placement"),
+    "candidates": ("candidates", "actions", "actionset"),
+    "reward": ("reward", "click", "clicked"),
 }
+_OF_INTERACTIONS: tuple[Role, ...] = ("user", "session", "item", "time", "name", "value", "key")
+_OF_DECISIONS: tuple[Role, ...] = (
+    *("user", "session", "item", "time"),
+    *("decision", "propensity", "position", "surface", "candidates"),
+)
+_ACTIONS = ("action", "actionid", "arm", "armid")
+_REWARD = re.compile(r"reward[.:_](.+)", re.IGNORECASE)
 TITLES = ("title", "name", "itemname", "itemtitle", "movietitle", "productname", "producttitle")
 LONGEST_ID = 256
 A_DAY_S = 86400.0
@@ -37,12 +65,13 @@ _FINER = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 
 
 class Columns(NamedTuple):
-    """The column of each role, and those that describe."""
+    """The column of each role, those of each reward by its name, and those that describe."""
 
     kind: Kind
     of: Mapping[Role, str]
     others: tuple[str, ...]
     rated: bool
+    rewards: Mapping[str, str] = MappingProxyType({})
 
 
 def columns(header: Iterable[str], given: Mapping[str, str], *, where: str) -> Columns:
@@ -50,17 +79,26 @@ def columns(header: Iterable[str], given: Mapping[str, str], *, where: str) -> C
     named."""
     names = list(header)
     of: dict[Role, str] = {}
+    rewards: dict[str, str] = {}
     for role, column in given.items():
-        if role not in NAMES:
-            raise InputError(f"map {role}={column}: role is not known; known: {', '.join(NAMES)}", field="map")
         if column not in names:
             raise InputError(f"{where}: there is no column {column!r}; there is: {', '.join(names)}", field="map")
-        of[role] = column
+        if (reward := _REWARD.fullmatch(role)) is not None:
+            rewards[reward[1]] = column
+        elif role == "reward":
+            rewards["reward"] = column
+        elif role not in NAMES:
+            raise InputError(f"map {role}={column}: role is not known; known: {', '.join(NAMES)}", field="map")
+        else:
+            of[role] = column
     free = {_plain(name): name for name in reversed(names) if name not in of.values()}
     for role, known in NAMES.items():
         found = next((free[name] for name in known if name in free), None)
         if role not in of and found is not None:
             of[role] = found
+    if "propensity" in of:
+        return _decisions(names, of, rewards, free, where)
+    of = {role: column for role, column in of.items() if role in _OF_INTERACTIONS}
     if "item" in of and of.keys() & {"user", "session"}:
         kind: Kind = "interactions"
     elif "item" in of or "user" in of:
@@ -68,12 +106,29 @@ def columns(header: Iterable[str], given: Mapping[str, str], *, where: str) -> C
         of = {kind_role: of[kind_role] for kind_role in of if kind_role in ("item", "user")}
     else:
         raise InputError(
-            f"{where}: its columns ({', '.join(names)}) name neither items nor users; say which do with "
+            f"{where}: its columns ({', '.join(names):.200}) name neither items nor users; say which do with "
             "--map item=COLUMN,user=COLUMN",
             field="map",
         )
     others = tuple(name for name in names if name and name not in of.values())
     return Columns(kind, of, others, rated="rating" in _plain(of.get("value", "")))
+
+
+def _decisions(
+    names: list[str], of: dict[Role, str], rewards: dict[str, str], free: Mapping[str, str], where: str
+) -> Columns:
+    """What the columns of a table with propensities mean. InputError where none names the item that was shown."""
+    item = of.get("item") or next((free[name] for name in _ACTIONS if name in free), None)
+    if item is None:
+        raise InputError(f"{where}: no column names the item that was shown; say which does with --map item=COLUMN")
+    plain = {_plain(name): name for name in names}
+    found = {name: plain[name] for name in NAMES["reward"] if name in plain}
+    found |= {match[1]: name for name in names if (match := _REWARD.fullmatch(name)) is not None}
+    # What came of a decision must never be taken for what was known before, so these are rewards, named or not.
+    rewards |= {name: column for name, column in found.items() if column not in rewards.values()}
+    of = {role: column for role, column in of.items() if role in _OF_DECISIONS} | {"item": item}
+    taken = {*of.values(), *rewards.values()}
+    return Columns("decisions", of, tuple(name for name in names if name and name not in taken), False, rewards)
 
 
 def happened(row: Mapping[str, object], meant: Columns, target: Target, line: int) -> Happened:

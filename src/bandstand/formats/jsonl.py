@@ -1,11 +1,7 @@
 """JSON lines: a catalogue of products or items, and the log itself, written out and read back."""
 
-import gzip
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from io import BufferedIOBase
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +12,7 @@ from msgspec import Meta
 from bandstand.errors import InputError
 from bandstand.events import AnyFact, Draft, Entry, Feature, Features, ItemPut
 from bandstand.formats import Format, Read, Refused, Target
+from bandstand.formats.files import written
 from bandstand.formats.lines import lines
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -72,19 +69,7 @@ def write(entries: Iterable[Entry], path: Path) -> int:
 
     The file is written whole or not at all, and the same entries always give the same bytes.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    count = 0
-    try:
-        with _opened(partial, compressed=path.suffix == ".gz") as file:
-            for entry in entries:
-                file.write(_json.encode(Line(*entry)) + b"\n")
-                count += 1
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"file '{path}': cannot be written ({error.strerror}); check it", field="path") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+    return written(path, (_json.encode(Line(*entry)) for entry in entries))
 
 
 FORMAT = Format("jsonl", "a catalogue, one product or item a line; or the log itself", read, write)
@@ -149,13 +134,3 @@ def _feature(name: str, value: object) -> Feature:
     except msgspec.ValidationError as error:
         raise ValueError(f"column '{name}': {error}; leave it out") from error
     return feature
-
-
-@contextmanager
-def _opened(path: Path, *, compressed: bool) -> Iterator[BufferedIOBase]:
-    with path.open("wb") as file:
-        if not compressed:
-            yield file
-            return
-        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-            yield packed

@@ -1,17 +1,17 @@
-"""Plain tables, as CSV or Parquet: interactions, items or users, whichever their columns name."""
+"""Plain tables, as CSV or Parquet: decisions, interactions, items or users, whichever their columns name."""
 
 import csv
-import gzip
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bandstand.errors import InputError
 from bandstand.events import Entry, Interacted, Rewarded
 from bandstand.formats import Format, Read, Refused, Target
+from bandstand.formats.choices import chosen
 from bandstand.formats.columns import Columns, columns, described, happened
+from bandstand.formats.files import cells, written
 from bandstand.formats.lines import lines
 from bandstand.formats.timeline import Described, Happened, timeline
 
@@ -23,8 +23,15 @@ Rows = Iterator[tuple[int, Mapping[str, object]]]
 
 
 def read_csv(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
-    """What the rows say, interactions in the order of their times. The separator is the one of `,`, `;` and the tab
-    that the header has most of. InputError where the header names neither users nor items."""
+    """What the rows say, interactions in the order of their times. InputError where the header does not say what they
+    are."""
+    meant, rows = opened(path, target, refused)
+    yield from said(rows, meant, path, target, refused)
+
+
+def opened(path: Path, target: Target, refused: Refused) -> tuple[Columns, Rows]:
+    """What the columns of a CSV file mean, and its rows. The separator is the one of `,`, `;` and the tab that the
+    header has most of."""
     texts = _texts(path, refused)
     first = next(texts, None)
     if first is None:
@@ -32,7 +39,7 @@ def read_csv(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
     separator = max(_SEPARATORS, key=first[1].count)
     (header,) = csv.reader([first[1]], delimiter=separator)
     meant = columns(header, target.columns, where=f"csv '{path}'")
-    yield from _said(_csv_rows(path, texts, header, separator, refused), meant, path, target, refused)
+    return meant, _csv_rows(path, texts, header, separator, refused)
 
 
 def read_parquet(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
@@ -40,7 +47,7 @@ def read_parquet(path: Path, target: Target, refused: Refused) -> Iterator[Read]
     or cannot read the file."""
     file = _parquet(path)
     meant = columns(file.schema_arrow.names, target.columns, where=f"parquet '{path}'")
-    yield from _said(_parquet_rows(path, file, refused), meant, path, target, refused)
+    yield from said(_parquet_rows(path, file, refused), meant, path, target, refused)
 
 
 def write_csv(entries: Iterable[Entry], path: Path) -> int:
@@ -48,44 +55,44 @@ def write_csv(entries: Iterable[Entry], path: Path) -> int:
 
     Interactions and rewards, which are interactions to whoever reads them again; nothing else of the log.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    count = 0
-    try:
-        with _created(partial, compressed=path.suffix == ".gz") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(HEADER)
-            for entry in entries:
-                if isinstance(entry.fact, Interacted | Rewarded) and entry.fact.item is not None:
-                    table.writerow(_cells(entry, entry.fact))
-                    count += 1
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"file '{path}': cannot be written ({error.strerror}); check it", field="path") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+    facts = ((entry, entry.fact) for entry in entries)
+    did = (_cells(entry, fact) for entry, fact in facts if isinstance(fact, Interacted | Rewarded) and fact.item)
+    return written(path, map(cells, chain([HEADER], did))) - 1
 
 
 _TAKES = frozenset({"columns", "likes_from"})
-CSV = Format("csv", "a table of interactions, items or users, with a header", read_csv, write_csv, takes=_TAKES)
+CSV = Format(
+    "csv", "a table of decisions, interactions, items or users, with a header", read_csv, write_csv, takes=_TAKES
+)
 PARQUET = Format("parquet", "the same as a Parquet file (needs bandstand[parquet])", read_parquet, takes=_TAKES)
 
 
-def _said(rows: Rows, meant: Columns, path: Path, target: Target, refused: Refused) -> Iterator[Read]:
-    def accepted(what: Any) -> Iterator[Any]:
-        for line, row in rows:
-            try:
-                yield what(row, line)
-            except ValueError as error:
-                refused.add(path, line, str(error))
-
-    about: Iterator[Described] = iter(())
-    did: Iterator[Happened] = iter(())
-    if meant.kind == "interactions":
-        did = accepted(lambda row, line: happened(row, meant, target, line))
+def said(rows: Rows, meant: Columns, path: Path, target: Target, refused: Refused) -> Iterator[Read]:
+    """What the rows say, by the kind of the table."""
+    if meant.kind == "decisions":
+        yield from chosen(rows, meant, path, target, refused)
+    elif meant.kind == "interactions":
+        yield from timeline(target, (), deeds(rows, meant, path, target, refused))
     else:
-        about = accepted(lambda row, line: described(row, meant, line))
-    yield from timeline(target, about, did)
+        yield from timeline(target, descriptions(rows, meant, path, refused), ())
+
+
+def deeds(rows: Rows, meant: Columns, path: Path, target: Target, refused: Refused) -> Iterator[Happened]:
+    """What the rows of a table of interactions say that somebody did."""
+    for line, row in rows:
+        try:
+            yield happened(row, meant, target, line)
+        except ValueError as error:
+            refused.add(path, line, str(error))
+
+
+def descriptions(rows: Rows, meant: Columns, path: Path, refused: Refused) -> Iterator[Described]:
+    """What the rows of a table of items or users say of them."""
+    for line, row in rows:
+        try:
+            yield described(row, meant, line)
+        except ValueError as error:
+            refused.add(path, line, str(error))
 
 
 def _texts(path: Path, refused: Refused) -> Iterator[tuple[int, str]]:
@@ -163,10 +170,3 @@ def _cells(entry: Entry, fact: Interacted | Rewarded) -> tuple[str, ...]:
     time = entry.at if fact.time is None else fact.time
     cells = (fact.user, fact.session, fact.item, fact.name, repr(fact.value), repr(time), f"{entry.seq}@{entry.at!r}")
     return tuple(cell or "" for cell in cells)
-
-
-def _created(path: Path, *, compressed: bool) -> IO[str]:
-    if not compressed:
-        return path.open("w", encoding="utf-8", newline="")
-    packed = gzip.GzipFile(path, "wb", mtime=0)
-    return TextIOWrapper(packed, encoding="utf-8", newline="")

@@ -1,18 +1,18 @@
 """Between files and a log: facts go in by the batch, entries come out by the page."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from bandstand.errors import ConflictError, InputError, UnknownError
-from bandstand.events import Draft, Entry
-from bandstand.formats import Format, Progress, Read, Refused, Target
+from bandstand.events import AnyFact, Decided, Draft, Entry, Exposed, Rewarded
+from bandstand.formats import BATCH, Format, Progress, Read, Refused, Target
 from bandstand.formats.registry import FORMATS
 from bandstand.store import EventLog, entries
 
-_BATCH = 1000
+_SEEN_BITS = 2**26
 
 
 class Imported(msgspec.Struct):
@@ -33,7 +33,7 @@ def import_(
     teaches: str = "default",
     columns: Mapping[str, str] | None = None,
     likes_from: float | None = None,
-    batch: int = _BATCH,
+    batch: int = BATCH,
     progress: Progress | None = None,
 ) -> Imported:
     """Append what the files say, file by file. Bad lines are left out and reported.
@@ -48,23 +48,34 @@ def import_(
     """
     reader = _known(format_).read
     _check_taken(format_, columns=columns, likes_from=likes_from)
-    imported = Imported()
+    imported, decided = Imported(), _Decided(log)
     for path in paths:
         facts = reader(path, Target(log, now, teaches, columns or {}, likes_from), imported.refused)
         while some := list(islice(facts, batch)):
-            _store(log, path, some, imported)
+            _store(log, path, some, imported, decided)
             if progress is not None:
                 progress(imported.read, None)
     return imported
 
 
-def export(log: EventLog, format_: str, path: Path, *, progress: Progress | None = None) -> int:
-    """Write the whole log to a file; how many entries."""
-    writer = _known(format_).write
-    if writer is None:
-        able = ", ".join(name for name, one in FORMATS.items() if one.write is not None)
-        raise InputError(f"format '{format_}': can only be read; for export there is: {able}", field="format")
-    return writer(_entries(log, progress), path)
+def stored(log: EventLog, name: Path, read: Callable[[Refused], Iterator[Read]]) -> Imported:
+    """Append what somebody reads who has no file; `name` stands for it in what is reported."""
+    imported, decided = Imported(), _Decided(log)
+    facts = read(imported.refused)
+    while some := list(islice(facts, BATCH)):
+        _store(log, name, some, imported, decided)
+    return imported
+
+
+def export(log: EventLog, name: str, path: Path, *, progress: Progress | None = None) -> int:
+    """Write the whole log to a file; how many entries, or how many of what the format holds."""
+    format_ = _known(name)
+    if format_.write_log is not None:
+        return format_.write_log(log, path, progress)
+    if format_.write is None:
+        able = ", ".join(one.name for one in FORMATS.values() if one.writes)
+        raise InputError(f"format '{name}': can only be read; for export there is: {able}", field="format")
+    return format_.write(_entries(log, progress), path)
 
 
 def _known(name: str) -> Format:
@@ -81,7 +92,8 @@ def _check_taken(format_: str, **options: object) -> None:
             raise InputError(f"{name}: format '{format_}' takes none; these do: {able}", field=name)
 
 
-def _store(log: EventLog, path: Path, some: Sequence[Read], imported: Imported) -> None:
+def _store(log: EventLog, path: Path, some: Sequence[Read], imported: Imported, decided: "_Decided") -> None:
+    some = list(decided.once(path, some, imported.refused))
     entries = [one.what for one in some if isinstance(one.what, Entry)]
     drafts = [one.what for one in some if isinstance(one.what, Draft)]
     fresh = _beyond(log, path, entries) if entries else []
@@ -93,6 +105,61 @@ def _store(log: EventLog, path: Path, some: Sequence[Read], imported: Imported) 
     imported.read += len(some)
     imported.stored += len(some) - duplicates
     imported.duplicates += duplicates
+
+
+class _Decided:
+    """The decisions that were read: a second one under the id of a first is left out, with what its line says came of
+    it, unless it says the same.
+
+    Ids are not held, but a bit each: where another id has the same, as happens to one in a hundred of a million, the
+    log is asked for nothing.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._fresh = not log.head()
+        self._repeated: tuple[Path, int] | None = None
+        self._bits = bytearray(_SEEN_BITS // 8)
+
+    def once(self, path: Path, some: Sequence[Read], refused: Refused) -> Iterator[Read]:
+        """What may be stored of a batch."""
+        batch: dict[str, Decided] = {}
+        for one in some:
+            if isinstance(one.what, Draft) and isinstance(one.what.fact, Decided):
+                fact = one.what.fact
+                if not _same(fact, self._earlier(fact.decision, batch)):
+                    self._repeated = path, one.line
+                    refused.add(
+                        path,
+                        one.line,
+                        f"decision {fact.decision!r} was read before, with other contents; correct either",
+                    )
+                else:
+                    batch[fact.decision] = fact
+            of_it = isinstance(one.what, Draft) and isinstance(one.what.fact, Decided | Rewarded | Exposed)
+            if not of_it or (path, one.line) != self._repeated:
+                yield one
+
+    def _earlier(self, decision: str, batch: Mapping[str, Decided]) -> AnyFact | None:
+        if decision in batch:
+            return batch[decision]
+        byte, bit = divmod(hash(decision) % _SEEN_BITS, 8)
+        seen = self._bits[byte] >> bit & 1
+        self._bits[byte] |= 1 << bit
+        if self._fresh and not seen:
+            return None
+        held = self._log.find(f"decided/{decision}")
+        return None if held is None else held.fact
+
+
+def _same(decided: Decided, earlier: AnyFact | None) -> bool:
+    """Whether a decision says what an earlier one did, if there was one; the time, which may be that of the import, and
+    what the catalogue says meanwhile of the items may differ."""
+    if not isinstance(earlier, Decided):
+        return True
+    asked = (msgspec.structs.replace(one.request, time=0.0) for one in (decided, earlier))
+    shown = ([(pick.item, pick.position, pick.propensity) for pick in one.picks] for one in (decided, earlier))
+    return next(asked) == next(asked) and next(shown) == next(shown)
 
 
 def _beyond(log: EventLog, path: Path, entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -121,5 +188,5 @@ def _entries(log: EventLog, progress: Progress | None) -> Iterator[Entry]:
     head = log.head()
     for entry in entries(log):
         yield entry
-        if progress is not None and (entry.seq % _BATCH == 0 or entry.seq >= head):
+        if progress is not None and (entry.seq % BATCH == 0 or entry.seq >= head):
             progress(entry.seq, max(head, entry.seq))
