@@ -10,7 +10,8 @@ from bandstand.chance import uniform
 from bandstand.errors import InputError
 from bandstand.simulate.items import made, shop
 from bandstand.simulate.nature import Arrival, Nature, Taste
-from bandstand.simulate.world import DAYPARTS, Visit, World
+from bandstand.simulate.people import DAYPARTS, Visit
+from bandstand.simulate.world import World
 
 MONDAY = 1767571200.0  # 5 January 2026, 0:00 UTC
 

@@ -1,101 +1,106 @@
 """A world: a population with tastes, whose every click probability is known, and so the best possible slate too."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from math import floor, log
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import expit, ndtri
+from scipy.special import expit
 
 from bandstand.chance import uniform
 from bandstand.errors import InputError
 from bandstand.events import ItemPut
-from bandstand.simulate.nature import Nature, Taste
+from bandstand.simulate.browsing import Browsing, Floats, Rows, browsing
+from bandstand.simulate.memory import Moods, Seen
+from bandstand.simulate.nature import Nature
+from bandstand.simulate.people import DAY_S, Chance, People, Population, Visit, session
+from bandstand.simulate.shopping import Shopping
+from bandstand.simulate.tastes import Natural, Tastes
 
-Floats = npt.NDArray[np.float64]
+Objective = Literal["clicks", "revenue"]
 
-DAYPARTS = ("night", "morning", "afternoon", "evening")
-_HOUR_S, _DAY_S = 3600, 86400
-_USUAL_DEVICE = 0.8  # of a user's visits
-_STAR_PULL = 3.0  # logits: an item liked by one in ten is liked by seven
-_SURVEYED = 120  # visits, spread over a day, on which the overall click-through is set
-_SLATE = 10
-
-
-class Traits(NamedTuple):
-    """What tastes depend on. `segment` is hidden: no request carries it."""
-
-    segment: str
-    device: str
-    daypart: str
-    country: str
+_SURVEYED: Final = 120  # visits, spread over a day, on which the overall click-through is set
+_SLATE: Final = 10
 
 
-class Visit(NamedTuple):
-    """Somebody asks for a slate. `context` is what their app would send; `first` says that they never came before."""
+class Ground(NamedTuple):
+    """People, tastes and attention, where they come from somewhere else than the nature's own laws."""
 
-    number: int
-    time: float
-    user: str
-    session: str
-    context: dict[str, str]
-    utc_offset_s: int
-    first: bool
-    traits: Traits
+    people: People
+    tastes: Tastes
+    browsing: Browsing
+
+
+Grower = Callable[[Sequence[ItemPut], Chance], Ground]
+"""Makes the ground for items in the world's own order, from the world's own chance."""
+
+
+class Bought(NamedTuple):
+    """A purchase that follows a click, so many seconds after the visit."""
+
+    position: int
+    amount: float
+    after_s: float
 
 
 class World:
     """A population over the items of a catalogue.
 
-    A pick is clicked where it is looked at and liked, which are independent (the position-based model; Richardson,
-    Dominowska and Ragno 2007):
+    A pick is clicked where it is looked at and liked, which are independent:
 
-        P(click) = attention(position) · expit(base + quality(item) + Σ pull(trait, feature) over the tastes)
+        P(click) = reach(position) · expit(logit of the visit's tastes for the item, and of what they remember)
 
-    Everything is a function of the items, the nature and the seed; whoever asks twice gets the same answer. The same
-    visitor shown the same item at the same position does the same, whichever strategy showed it, so that strategies can
-    be compared pair by pair.
+    Everything is a function of the items, the nature and the seed, and of what a visitor was shown before, as far as
+    they remember; whoever asks twice gets the same answer. The same visitor shown the same item at the same position
+    does the same, whichever strategy showed it, so that strategies can be compared pair by pair.
     """
 
-    def __init__(self, items: Sequence[ItemPut], nature: Nature, *, seed: int) -> None:
-        """InputError where more items arrive than there are, or nothing is there to begin with."""
+    def __init__(self, items: Sequence[ItemPut], nature: Nature, *, seed: int, ground: Grower | None = None) -> None:
+        """InputError where more items arrive than there are, or nothing is there to begin with, or nothing is sold.
+
+        `pushed` is the item that machines push: of those there from the start, the one that people like least on
+        average; None where they push none.
+        """
         self.nature = nature
         self.seed = seed
+        self._chance = partial(uniform, "world", seed)
         self.items = sorted(items, key=lambda item: self._chance("order", item.item))
         self._row = {item.item: row for row, item in enumerate(self.items)}
         self._since = self._arrivals()
-        self._attention = (1.0 + np.arange(100)) ** -nature.attention
-        self._offsets = {name: round(hours * _HOUR_S) for name, hours in nature.locations.items()}
-        self._pulls = [self._pull(taste) for taste in nature.tastes]
-        self._appeals: dict[tuple[Traits, int], Floats] = {}
-        self._best: dict[tuple[Traits, int, int, int], tuple[list[str], float]] = {}
-        self._quality = self._qualities()
-        self._base = 0.0
-        self._base = self._balanced()
-        self._appeals.clear()
+        self._appeals: dict[Hashable, Floats] = {}
+        self._ideals: dict[Hashable, Rows] = {}
+        self._by_chance: dict[Hashable, float] = {}
+        self._grown(ground)
+        self._shopping = Shopping(self.items, nature.purchases, self._chance) if nature.purchases else None
+        self._seen = Seen(nature.novelty, len(self.items)) if nature.novelty else None
+        self._moods = Moods(nature.churn) if nature.churn else None
 
     def visit(self, number: int, *, time: float) -> Visit:
         """Who comes as the visitor of this number, at `time` in seconds since the epoch."""
-        index, first = self._visitor(number)
-        user = f"u{index}"
-        usual = self._chance("usual device", index) if self._chance("at hand", number) < _USUAL_DEVICE else None
-        device = _weighted(self.nature.devices, self._chance("device", number) if usual is None else usual)
-        location = _of(list(self._offsets), self._chance("location", index))
-        segment = floor(self._chance("segment", index) * self.nature.segments)
-        offset_s = self._offsets[location]
-        daypart = DAYPARTS[int((time + offset_s) % _DAY_S) // (_DAY_S // len(DAYPARTS))]
-        return Visit(
-            number=number,
-            time=time,
-            user=user,
-            session=f"{user}-{int(time // _HOUR_S)}",
-            context={"device": device, "location": location},
-            utc_offset_s=offset_s,
-            first=first,
-            traits=Traits(f"segment {segment}", device, daypart, location.partition("-")[0]),
-        )
+        visit = self._people.visit(number, time=time)
+        bots = self.nature.bots
+        if bots is None or self._chance("bot", number) >= bots.share:
+            return visit
+        name = f"bot{floor(self._chance('which bot', number) * bots.users)}"
+        return visit._replace(user=name, session=session(name, time), first=False, bot=True)
+
+    def comes(self, visit: Visit) -> bool:
+        """Whether the visit takes place: a person who was disappointed may stay away."""
+        return self._moods is None or visit.bot or not self._moods.away(visit.user, time=visit.time)
+
+    def remember(self, visit: Visit, slate: Sequence[str], clicked: Sequence[int]) -> None:
+        """The visit took place, with this slate and these clicks: later ones of the same person may depend on it."""
+        if visit.bot:
+            return
+        if self._seen is not None:
+            self._seen.add(visit.user, self._rows(slate), time=visit.time)
+        if self._moods is not None:
+            leaves, away = self._chance("leaves", visit.number), self._chance("stays away", visit.number)
+            self._moods.add(
+                visit.user, pleased=bool(clicked), time=visit.time, leaves=leaves, stays_away=-log(1.0 - away)
+            )
 
     def arrivals(self, number: int) -> list[ItemPut]:
         """The items that become available just before the visit of this number; at 0, all that are there at first."""
@@ -107,53 +112,85 @@ class World:
         return frozenset(self.items[row].item for row in self._star_rows())
 
     def click_probability(self, visit: Visit, item: str, position: int) -> float:
-        """Of this item at this position of the page; an item that the world does not know is never clicked."""
-        return self._liking(visit, item) * float(self._attention[position])
+        """Of this item at this position of the page, where nothing above it is liked; an item that the world does not
+        know is never clicked."""
+        likings = np.zeros(position + 1)
+        return float(self._likings(visit, [item])[0] * self._browsing.reach(likings)[position])
 
     def clicks(self, visit: Visit, slate: Sequence[str]) -> list[int]:
         """The positions that this visitor clicks."""
-        return [
-            position
-            for position, item in enumerate(slate)
-            if self._chance("look", visit.number, position) < self._attention[position]
-            and self._chance("like", visit.number, item) < self._liking(visit, item)
-        ]
+        if visit.bot:
+            return [at for at, item in enumerate(slate) if self.pushed is None or item == self.pushed]
+        likings = self._likings(visit, slate).tolist()
+        liked = [self._chance("like", visit.number, item) < liking for item, liking in zip(slate, likings, strict=True)]
+        return self._browsing.clicks(liked, partial(self._chance, "look", visit.number))
 
     def delay_s(self, visit: Visit, item: str) -> float:
         """How long a click on the item takes to arrive: exponential with the nature's mean."""
         return -self.nature.delay_s * log(1.0 - self._chance("delay", visit.number, item))
 
-    def expected(self, visit: Visit, slate: Sequence[str]) -> float:
-        """How many clicks the slate gets on average."""
-        return sum(self.click_probability(visit, item, position) for position, item in enumerate(slate))
+    def purchases(self, visit: Visit, slate: Sequence[str], clicked: Sequence[int]) -> list[Bought]:
+        """What this visitor buys of what they clicked; machines buy nothing."""
+        if self._shopping is None or visit.bot:
+            return []
+        found = []
+        for position in clicked:
+            item = slate[position]
+            row = self._row.get(item)
+            if row is not None and self._chance("buys", visit.number, item) < self._shopping.rates[row]:
+                wait = -self._shopping.delay_s * log(1.0 - self._chance("buys after", visit.number, item))
+                amount = float(self._shopping.amounts[row])
+                found.append(Bought(position, amount, self.delay_s(visit, item) + wait))
+        return found
 
-    def ideal(self, visit: Visit, n: int = _SLATE) -> list[str]:
-        """The best slate of `n` for this visit, out of everything available: the most liked come first, where
-        attention is highest (rearrangement inequality)."""
-        return self._ideal(visit, n)[0]
+    def expected(self, visit: Visit, slate: Sequence[str], of: Objective = "clicks") -> float:
+        """How many clicks the slate gets on average, or how much revenue."""
+        likings = self._likings(visit, slate)
+        worths = self._worths(of)[self._rows(slate)]  # of an unknown item any, for it is never liked
+        return float((self._browsing.reach(likings) * likings * worths).sum())
 
-    def best(self, visit: Visit, n: int = _SLATE) -> float:
-        """How many clicks the ideal slate gets on average: no slate gets more."""
-        return self._ideal(visit, n)[1]
+    def ideal(self, visit: Visit, n: int = _SLATE, of: Objective = "clicks") -> list[str]:
+        """The best slate of `n` for this visit, out of everything available: it says nothing of later visits."""
+        return [self.items[row].item for row in self._ideal(visit, n, of)]
+
+    def best(self, visit: Visit, n: int = _SLATE, of: Objective = "clicks") -> float:
+        """What the ideal slate gets on average: no slate gets more."""
+        rows = self._ideal(visit, n, of)
+        likings = self._appeal(visit)[rows]
+        return float((self._browsing.reach(likings) * likings * self._worths(of)[rows]).sum())
 
     def by_chance(self, visit: Visit, n: int = _SLATE) -> float:
         """How many clicks a slate of `n` drawn by chance from everything available gets on average."""
-        there = self._since <= visit.number
-        return float(self._appeal(visit)[there].mean() * self._attention[: min(n, there.sum())].sum())
+        key = self._key(visit), "by chance", n
+        found = self._by_chance.get(key)
+        if found is None:
+            there = self._since <= visit.number
+            likings = self._appeal(visit)[there]
+            found = float(self._browsing.by_chance(likings, np.ones(len(likings)), n))
+            if self._seen is None:
+                self._by_chance[key] = found
+        return found
 
-    def _chance(self, what: str, *parts: str | int) -> float:
-        return uniform("world", self.seed, what, *parts)
+    def _grown(self, ground: Grower | None) -> None:
+        if ground is not None:
+            self._people, self._tastes, self._browsing = ground(self.items, self._chance)
+        else:
+            self._people = Population(self.nature, self._chance)
+            self._browsing = browsing(self.nature)
+            tastes = Natural(self.items, self.nature, self._chance, stars=self._star_rows())
+            tastes.balance(self._survey(), self._browsing, self._since == 0)
+            self._tastes = tastes
+        self.pushed = self._least_liked()
 
-    def _normal(self, what: str, *parts: str | int) -> float:
-        return float(ndtri(self._chance(what, *parts) + 2.0**-54))  # above 0, where the normal is infinite
+    def _least_liked(self) -> str | None:
+        if self.nature.bots is None or self.nature.bots.click != "one":
+            return None
+        there = np.flatnonzero(self._since == 0)
+        liked = np.mean([expit(self._tastes.logits(visit)) for visit in self._survey()], axis=0)
+        return self.items[int(there[np.argmin(liked[there])])].item
 
-    def _visitor(self, number: int) -> tuple[int, bool]:
-        """Index of the user, and whether this is their first visit. The population grows by one with each newcomer."""
-        before = floor(number * self.nature.newcomers)
-        there = self.nature.users + before
-        if floor((number + 1) * self.nature.newcomers) > before:
-            return there, True
-        return floor(there * self._chance("visitor", number) ** (1.0 + self.nature.loyalty)), False
+    def _survey(self) -> list[Visit]:
+        return [self._people.visit(number, time=number * DAY_S / _SURVEYED) for number in range(_SURVEYED)]
 
     def _arrivals(self) -> npt.NDArray[np.int64]:
         """The visit number from which on each row is available."""
@@ -176,100 +213,39 @@ class World:
             row += arrival.items
         return rows
 
-    def _qualities(self) -> Floats:
-        quality = np.array([self._normal("quality", item.item) for item in self.items]) * self.nature.quality
-        quality[self._star_rows()] = _STAR_PULL
-        return quality
+    def _rows(self, slate: Sequence[str]) -> Rows:
+        """The row of each item, -1 for those that the world does not know."""
+        return np.array([self._row.get(item, -1) for item in slate], np.int64)
 
-    def _pull(self, taste: Taste) -> tuple[dict[str, Floats], npt.NDArray[np.int64]]:
-        """For each value of the trait its pulls on the values of the feature, and which value each row has; the last
-        pull is 0, for rows without the feature."""
-        names, codes = _coded([item.features.get(taste.on) for item in self.items])
-        pulls = {
-            trait: np.array([self._normal("pull", taste.of, trait, taste.on, name) for name in names] + [0.0])
-            * taste.strength
-            for trait in self._values(taste)
-        }
-        return pulls, codes
-
-    def _values(self, taste: Taste) -> list[str]:
-        match taste.of:
-            case "segment":
-                return [f"segment {segment}" for segment in range(self.nature.segments)]
-            case "device":
-                return list(self.nature.devices)
-            case "daypart":
-                return list(DAYPARTS)
-            case "country":
-                return sorted({location.partition("-")[0] for location in self._offsets})
-
-    def _balanced(self) -> float:
-        """The base at which random slates of ten get the nature's click-through."""
-        survey = [self.visit(number, time=number * _DAY_S / _SURVEYED) for number in range(_SURVEYED)]
-        logits = np.concatenate([self._logits(visit.traits, 0)[self._since == 0] for visit in survey])
-        wanted = min(self.nature.click_through / self._attention[:_SLATE].mean(), 0.95)
-        return float(brentq(lambda base: expit(base + logits).mean() - wanted, -50.0, 50.0))
-
-    def _logits(self, traits: Traits, drifted: int) -> Floats:
-        logits = self._quality + self._base
-        for taste, (pulls, codes) in zip(self.nature.tastes, self._pulls, strict=True):
-            pull = pulls[getattr(traits, taste.of)]
-            logits = logits + np.r_[np.roll(pull[:-1], drifted), 0.0][codes]
-        return logits
+    def _key(self, visit: Visit) -> Hashable:
+        return self._tastes.key(visit), sum(arrival.at <= visit.number for arrival in self.nature.arrivals)
 
     def _appeal(self, visit: Visit) -> Floats:
-        """The probability that each row is liked."""
-        key = visit.traits, sum(at <= visit.number for at in self.nature.drifts)
+        """The probability that each row is liked; kept where it does not depend on what somebody remembers."""
+        key = self._tastes.key(visit)
         found = self._appeals.get(key)
         if found is None:
-            found = self._appeals[key] = expit(self._logits(*key))
-        return found
+            logits = self._tastes.logits(visit)
+            found = self._appeals[key] = logits if self._seen is not None else np.asarray(expit(logits), np.float64)
+        if self._seen is None:
+            return found
+        return np.asarray(expit(found + self._seen.logits(visit.user, time=visit.time)), np.float64)
 
-    def _liking(self, visit: Visit, item: str) -> float:
-        row = self._row.get(item)
-        return 0.0 if row is None else float(self._appeal(visit)[row])
+    def _likings(self, visit: Visit, slate: Sequence[str]) -> Floats:
+        rows = self._rows(slate)
+        return np.where(rows >= 0, self._appeal(visit)[rows], 0.0)
 
-    def _ideal(self, visit: Visit, n: int) -> tuple[list[str], float]:
-        passed = sum(at <= visit.number for at in self.nature.drifts)
-        key = visit.traits, passed, sum(arrival.at <= visit.number for arrival in self.nature.arrivals), n
-        found = self._best.get(key)
+    def _worths(self, of: Objective) -> Floats:
+        if of == "clicks":
+            return np.ones(len(self.items))
+        return np.zeros(len(self.items)) if self._shopping is None else self._shopping.worths
+
+    def _ideal(self, visit: Visit, n: int, of: Objective) -> Rows:
+        key = self._key(visit), n, of
+        found = self._ideals.get(key)
         if found is None:
             there = np.flatnonzero(self._since <= visit.number)
-            rows = there[np.argsort(-self._appeal(visit)[there], kind="stable")[:n]]
-            slate = [self.items[row].item for row in rows]
-            found = self._best[key] = slate, self.expected(visit, slate)
+            found = there[self._browsing.best(self._appeal(visit)[there], self._worths(of)[there], n)]
+            if self._seen is None:
+                self._ideals[key] = found
         return found
-
-
-def _coded(values: Sequence[object]) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """The distinct values of a feature as names, and the index of each item's; items without it have the index after
-    the last. Numbers are named by their quarter."""
-    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    cuts = np.quantile(numbers, (0.25, 0.5, 0.75)) if numbers else np.zeros(0)
-    named = [_named(value, cuts) for value in values]
-    names = sorted({name for name in named if name is not None})
-    index = {name: at for at, name in enumerate(names)}
-    return names, np.array([len(names) if name is None else index[name] for name in named], np.int64)
-
-
-def _named(value: object, cuts: Floats) -> str | None:
-    match value:
-        case bool() | str():
-            return str(value)
-        case int() | float():
-            return f"quarter {int(np.searchsorted(cuts, value)) + 1}"
-        case _:
-            return None
-
-
-def _of(names: Sequence[str], chance: float) -> str:
-    return names[floor(chance * len(names))]
-
-
-def _weighted(weights: dict[str, float], chance: float) -> str:
-    left = chance * sum(weights.values())
-    for name, weight in weights.items():
-        left -= weight
-        if left < 0:
-            return name
-    return next(reversed(weights))
