@@ -11,7 +11,23 @@ import msgspec
 import rich_click as click
 from rich.console import Console
 
-from benchmarks import draw, fits, folding, freshness, generation, growth, http, learning, running, table, vectors
+from benchmarks import (
+    draw,
+    fits,
+    folding,
+    freshness,
+    generation,
+    growth,
+    http,
+    imports,
+    learned,
+    learning,
+    offpolicy,
+    reports,
+    running,
+    table,
+    vectors,
+)
 from benchmarks.bench import Bench
 from benchmarks.measure import Figure
 
@@ -31,6 +47,11 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "fold": folding.fold,
     "start": running.start,
     "fits": fits.lines,
+    "offpolicy": offpolicy.lines,
+    "imports": imports.lines,
+    "progressive": learned.progressive,
+    "sweep": learned.sweep,
+    "reports": reports.lines,
 }
 
 

@@ -16,7 +16,8 @@ from bandstand.experiments.interleaving import Rewards
 from bandstand.experiments.interleaving.registry import METHODS, mixed
 from bandstand.simulate.items import made
 from bandstand.simulate.nature import Nature
-from bandstand.simulate.world import Traits, Visit, World
+from bandstand.simulate.people import Traits, Visit
+from bandstand.simulate.world import World
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +25,7 @@ _SLATE = 10
 _ITEMS = 200
 _DAY_S = 86_400.0
 # What the rankers do not know of each item, as a standard deviation in logits: the treatment is the better one.
-_BLUR = {"control": 1.0, "treatment": 0.6}
+BLUR = {"control": 1.0, "treatment": 0.6}
 _RESAMPLES = 2000
 
 
@@ -72,14 +73,14 @@ def _watch(world: World, visits: int) -> Users:
     rankings: dict[Traits, dict[str, list[str]]] = {}
     rows: dict[str, int] = {}
     slates: list[float] = []
-    clicks: dict[str, list[float]] = {name: [] for name in _BLUR}
-    expected: dict[str, list[float]] = {name: [] for name in _BLUR}
+    clicks: dict[str, list[float]] = {name: [] for name in BLUR}
+    expected: dict[str, list[float]] = {name: [] for name in BLUR}
     credits: dict[Interleave, list[list[float]]] = {method: [] for method in METHODS}
     for number in range(visits):
         visit = world.visit(number, time=number * _DAY_S / 1000)
         by_ranker = rankings.get(visit.traits)
         if by_ranker is None:
-            by_ranker = rankings[visit.traits] = {name: _ranked(world, visit, name) for name in _BLUR}
+            by_ranker = rankings[visit.traits] = {name: ranked(world, visit, name) for name in BLUR}
         if visit.user not in rows:
             rows[visit.user] = len(rows)
             slates.append(0.0)
@@ -103,12 +104,12 @@ def _watch(world: World, visits: int) -> Users:
     )
 
 
-def _ranked(world: World, visit: Visit, ranker: str) -> list[str]:
+def ranked(world: World, visit: Visit, ranker: str) -> list[str]:
     """The items that the ranker takes for the best: it knows this visitor's taste, but not each item's appeal."""
     items = [item.item for item in world.items]
     appeal = logit([world.click_probability(visit, item, 0) for item in items])
     blur = ndtri([uniform("blur", world.seed, ranker, item) for item in items])
-    order = np.argsort(-(appeal + _BLUR[ranker] * blur), kind="stable")
+    order = np.argsort(-(appeal + BLUR[ranker] * blur), kind="stable")
     return [items[at] for at in order[:_SLATE]]
 
 
@@ -139,17 +140,17 @@ def _per_user(seen: Users, drawn: npt.NDArray[np.int64]) -> float:
 
     The effect is taken from the clicks that were to be expected: one drowned in noise would be taken for a larger one.
     """
-    arms = [seen.clicks[name][drawn] for name in _BLUR]
-    before, after = (seen.expected[name][drawn].mean() for name in _BLUR)
+    arms = [seen.clicks[name][drawn] for name in BLUR]
+    before, after = (seen.expected[name][drawn].mean() for name in BLUR)
     return float(2 * sum(arm.var() for arm in arms) / (after - before) ** 2)
 
 
 def _per_slate(seen: Users, drawn: npt.NDArray[np.int64]) -> float:
     slates = seen.slates[drawn]
-    arms = [seen.clicks[name][drawn] for name in _BLUR]
+    arms = [seen.clicks[name][drawn] for name in BLUR]
     rates = [arm.sum() / slates.sum() for arm in arms]
     spread = sum(((arm - rate * slates) / slates.mean()).var() for arm, rate in zip(arms, rates, strict=True))
-    before, after = (seen.expected[name][drawn].sum() / slates.sum() for name in _BLUR)
+    before, after = (seen.expected[name][drawn].sum() / slates.sum() for name in BLUR)
     return float(2 * spread / (after - before) ** 2)
 
 
