@@ -11,6 +11,7 @@ from bandstand.configuration import definitions, recorded_rule, rules_in
 from bandstand.engine import Engine
 from bandstand.errors import InputError
 from bandstand.evaluate import evaluate
+from bandstand.evaluate.question import Question
 from bandstand.events import Decided, Filter, Inline, ItemPut, ItemRemoved, Request, RuleRemoved, UserPut
 from bandstand.idle import never
 from bandstand.model import Model
@@ -310,10 +311,11 @@ def test_a_log_with_placed_picks_weighs_its_own_strategy_by_one(shop: Engine, no
     for k in range(30):
         decided = shop.rank(Request("home", noon, n=3, candidates=given), decision=f"d{k}", at=noon)
         shop.commit([shop.reward(decided.decision, "click", float(k % 2), position=k % 3)], at=noon)
-    evaluation = evaluate(shop.log, "default")
-    assert evaluation.diagnostics["mean_weight"] == pytest.approx(1.0)
-    assert evaluation.diagnostics["inverse_propensity_ratio"] is None  # no first slot was drawn
-    assert evaluation.estimate.value == pytest.approx(evaluation.on_policy.value)
+    found = evaluate(shop.log, Question(("default",), pending=True)).answers[0]
+    assert found.diagnostics.mean_weight == pytest.approx(1.0)
+    assert found.diagnostics.inverse_propensity_ratio is None  # no first slot was drawn
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(found.logged.value)
 
 
 def test_decisions_under_changing_rules_can_be_made_again(shop: Engine, noon: float) -> None:

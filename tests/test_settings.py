@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.settings import Settings, read
+from bandstand.settings import Hooks, Settings, read
 
 
 @pytest.fixture
@@ -46,3 +46,13 @@ def test_a_wrong_setting_says_where_it_was_set(
 def test_file_can_be_named_by_the_environment(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("port = 9")
     assert read({}, environ={"BANDSTAND_CONFIG": str(tmp_path / "other.toml")}).port == 9
+
+
+def test_hooks_are_a_table_whose_secret_may_come_from_the_environment(file: Path) -> None:
+    file.write_text('[hooks]\nurls = ["https://a/b"]\nsecret = "file"')
+    assert read({}, file=file, environ={}).hooks == Hooks(("https://a/b",), "file")
+    assert read({}, file=file, environ={"BANDSTAND_HOOKS_SECRET": "env"}).hooks == Hooks(("https://a/b",), "env")
+    for wrong in ('urls = ["ftp://a"]', 'urls = ["https://"]', "retries = -1", "timeout_s = 0", 'url = "https://a"'):
+        file.write_text(f"[hooks]\n{wrong}")
+        with pytest.raises(InputError, match=r"bandstand.toml.*\$\.hooks"):
+            read({}, file=file, environ={})

@@ -23,13 +23,17 @@ from bandstand.events import AnyFact, Request
 from bandstand.follow import Follower, newest_model
 from bandstand.live import Live
 from bandstand.settings import Settings, read
+from bandstand.steward.outside import looked
+from bandstand.steward.run import Steward
 from bandstand.store import EventLog, Snapshots
+from bandstand.store.lead import Lead
 from bandstand.store.sql import open_log, open_snapshots, snapshots_url
 
 _WAIT_S = 30.0
 _IDLE_S = 0.05
 _AFTER_FAILURE_S = 1.0
 _LOOK_FOR_PARENT_S = 0.5
+_DIGESTS_EVERY_S = 10.0
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 _logger = logging.getLogger("bandstand")
@@ -50,7 +54,9 @@ def serving() -> Litestar:
     live = Live(engine, snapshots, alone=alone, queue=settings.queue)
     live.failing |= failing
     _rehearse(engine, live.clock())
-    api = create_api(live)
+    lead = Lead(settings.database, purpose="steward")
+    steward = Steward(live, lead, looked, every_s=settings.steward_every_s, hooks=settings.hooks)
+    api = create_api(live, steward)
     # What was read at the start stays: to look through it again for garbage would halt serving for a tenth of a second.
     gc.collect()
     gc.freeze()
@@ -93,7 +99,7 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> dict[str, st
         try:
             _committed(engine, recorded(engine.model.state, experiment_in(file)), at)
         except BandstandError as error:
-            _logger.warning("%s: left as it was recorded before: %s", file, error)
+            _logger.warning("%s: not recorded: %s", file, error)
     failing: dict[str, str] = {}
     for file, rule in rules_in(Path(settings.rules)).items():
         try:
@@ -137,9 +143,13 @@ def learn(settings: Settings, stopping: threading.Event, *, catching_up: Abstrac
         model_every_s=settings.model_every_s,
         fits_every_s=settings.fits_every_s,
     )
+    digesting = threading.Thread(
+        target=_keep_digests, args=(follower, log, snapshots, stopping), name="bandstand-digests", daemon=True
+    )
     try:
         with catching_up as progress:
             _caught_up(follower, log, stopping, progress)
+        digesting.start()
         while not stopping.is_set():
             try:
                 if not follower.turn():
@@ -152,6 +162,9 @@ def learn(settings: Settings, stopping: threading.Event, *, catching_up: Abstrac
         follower.publish()
         follower.save()
     finally:
+        stopping.set()
+        if digesting.ident is not None:
+            digesting.join(_AFTER_FAILURE_S)  # the next learner begins again what is under way
         snapshots.close()
         log.close()
 
@@ -162,6 +175,21 @@ def _caught_up(follower: Follower, log: EventLog, stopping: threading.Event, pro
         follower.turn()
         progress(follower.model.state.seq - start, head - start)
     follower.save()
+
+
+def _keep_digests(follower: Follower, log: EventLog, snapshots: Snapshots, stopping: threading.Event) -> None:
+    """What reports need, kept beside the fold. They can do without it: whatever goes wrong, learning goes on."""
+    from bandstand.report.keeping import Keeping  # brings statsmodels, see api.experiments
+
+    keeping = Keeping(log, snapshots)
+    while not stopping.wait(_DIGESTS_EVERY_S):
+        trials = [trial for trial in list(follower.model.state.trials.values()) if trial.definition.method == "ab"]
+        going_on = [trial.definition for trial in trials if trial.stage in ("running", "stopped")]
+        ended = [trial.definition for trial in trials if trial.stage in ("shipped", "archived")]
+        try:
+            keeping.turn(going_on, ended=ended)
+        except Exception:
+            _logger.exception("digests for reports could not be written")
 
 
 def _committed(engine: Engine, facts: list[AnyFact], at: float) -> None:

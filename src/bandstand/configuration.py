@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from bandstand.candidates.registry import names
+from bandstand.combinations import check_combinations, check_shipped, check_strategy, check_surface, check_winner
 from bandstand.errors import BandstandError, ConflictError, InputError
 from bandstand.events import (
     AnyFact,
@@ -22,8 +22,9 @@ from bandstand.events import (
     StrategyPut,
     SurfacePut,
 )
-from bandstand.experiments.definition import Experiment, check, parse
-from bandstand.experiments.lifecycle import check_change, moved
+from bandstand.experiments import automatic
+from bandstand.experiments.definition import Experiment, check, parse, variant
+from bandstand.experiments.lifecycle import as_allocated, check_change, moved
 from bandstand.expressions import parse as expression
 from bandstand.policy.baseline import Popular, Random
 from bandstand.rules import AnyRule, converted
@@ -53,7 +54,8 @@ def definitions(
     where it has none.
 
     InputError for a field that is unknown, a generator or a strategy that is not defined, a signal below 0.
-    ConflictError for a strategy that a running experiment compares, or a holdout that would take units out of one.
+    ConflictError for a strategy that a running experiment compares or tunes, or a holdout that would take units out of
+    one.
     """
     if holdout is not None:
         _check_holdout(state, holdout)
@@ -64,9 +66,10 @@ def definitions(
     wanted_strategies |= _converted(strategies or {}, Strategy, "strategy")
     wanted_surfaces = {name: made for name, made in SURFACES.items() if name not in state.surfaces}
     wanted_surfaces |= _converted(surfaces or {}, Surface, "surface")
+    wanted_surfaces = {name: _as_shipped(state, name, one) for name, one in wanted_surfaces.items()}
     known = state.strategies.keys() | wanted_strategies.keys()
     for name, strategy in wanted_strategies.items():
-        _check_generators(name, strategy)
+        check_strategy(name, strategy)
         _check_compared(state, name, strategy)
     for name, surface in wanted_surfaces.items():
         if surface.strategy not in known:
@@ -74,6 +77,7 @@ def definitions(
                 f"surface {name!r}: strategy {surface.strategy!r} is not defined; known: {', '.join(sorted(known))}",
                 field="strategy",
             )
+        check_surface(name, state.surfaces.get(name), surface, running(state))
     return [
         *([HoldoutPut(holdout)] if holdout is not None and holdout != state.holdout else []),
         *([SignalsPut(dict(signals))] if signals is not None and signals != state.signals else []),
@@ -152,12 +156,14 @@ def recorded(state: State, experiment: Experiment) -> list[AnyFact]:
     InputError where its definition is wrong, ConflictError where it would break one that is running.
     """
     known = state.trials.get(experiment.name)
-    if known is not None and known.definition == experiment:
-        return []
+    if known is not None:
+        experiment = as_allocated(known.definition, experiment, state=known.stage)
+        if known.definition == experiment:
+            return []
     check_experiment(state, experiment)
     facts: list[AnyFact] = [ExperimentPut(experiment.name, raw(experiment))]
     if known is None and experiment.start:
-        facts.append(ExperimentMoved(experiment.name, "running"))
+        facts.append(ExperimentMoved(experiment.name, "running", left="draft"))
     return facts
 
 
@@ -171,7 +177,9 @@ def check_experiment(state: State, experiment: Experiment) -> None:
         strategies=state.strategies,
         running=running(state) if runs else (),
     )
+    automatic.check(experiment)
     _check_parameters(state, experiment)
+    check_combinations(state, experiment, running(state) if runs else ())
     _check_rewards(state, experiment)
     _check_salt(state, experiment)
     if experiment.audience:
@@ -187,9 +195,23 @@ def started(state: State, name: str) -> ExperimentMoved:
     trial = state.trials[name]
     stage = moved(trial.stage, "running")
     check(trial.definition, surfaces=state.surfaces, strategies=state.strategies, running=running(state))
+    _check_parameters(state, trial.definition)
+    check_combinations(state, trial.definition, running(state))
     _check_salt(state, trial.definition)
     _check_begins(state, trial.definition)
-    return ExperimentMoved(name, stage)
+    return ExperimentMoved(name, stage, left=trial.stage)
+
+
+def shipped(state: State, name: str, winner: str) -> ExperimentMoved:
+    """The fact that makes a variant what its surfaces show; UnknownError where there is no such variant, ConflictError
+    where the experiment has not run, or another's strategies would lose what it tunes, InputError where the variant
+    fits what ranks there no more."""
+    trial = state.trials[name]
+    chosen = variant(trial.definition, winner)
+    stage = moved(trial.stage, "shipped")
+    check_shipped(trial.definition, running(state))
+    check_winner(state, trial.definition, chosen, running(state))
+    return ExperimentMoved(name, stage, chosen.name, left=trial.stage)
 
 
 def running(state: State) -> list[Experiment]:
@@ -219,11 +241,18 @@ def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, 
     return converted
 
 
+def _as_shipped(state: State, name: str, surface: Surface) -> Surface:
+    """Settings go on naming the strategy that an experiment's winner replaced: that does not undo it."""
+    if state.replaced.get(name) != surface.strategy:
+        return surface
+    return msgspec.structs.replace(surface, strategy=state.surfaces[name].strategy)
+
+
 def _check_parameters(state: State, experiment: Experiment) -> None:
-    for index, one in enumerate(experiment.variants):
+    for index, one in enumerate(() if experiment.tunes else experiment.variants):
         where, field = f"experiment '{experiment.name}': variant '{one.name}'", f"variants[{index}].parameters"
         try:
-            _check_generators(one.strategy, varied(state.strategies[one.strategy], one.parameters))
+            check_strategy(one.strategy, varied(state.strategies[one.strategy], one.parameters))
         except msgspec.ValidationError as error:
             raise InputError(f"{where}: parameters of strategy '{one.strategy}': {error}", field=field) from None
         except InputError as error:
@@ -288,11 +317,13 @@ def _check_begins(state: State, experiment: Experiment) -> None:
 
 
 def _check_compared(state: State, name: str, strategy: Strategy) -> None:
-    for experiment in running(state):
-        if name in {one.strategy for one in experiment.variants} and state.strategies[name] != strategy:
+    known = state.strategies.get(name)
+    for experiment in running(state) if known not in (None, strategy) else ():
+        tuned = {state.surfaces[surface].strategy for surface in experiment.on} if experiment.tunes else ()
+        if name in {*tuned, *(one.strategy for one in experiment.variants)}:
             raise ConflictError(
-                f"strategy {name!r}: it cannot change while experiment {experiment.name!r} compares it; stop that "
-                "first, or give the new one another name",
+                f"strategy {name!r}: it cannot change while experiment {experiment.name!r} "
+                f"{'tunes' if experiment.tunes else 'compares'} it; stop that first, or give the new one another name",
                 field="strategies",
             )
 
@@ -311,13 +342,3 @@ def _check_holdout(state: State, share: float) -> None:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _check_generators(name: str, strategy: Strategy) -> None:
-    known = names()
-    for generator in strategy.asked:
-        if generator not in known:
-            raise InputError(
-                f"strategy {name!r}: generator {generator!r} is not defined; known: {', '.join(known)}",
-                field="generators",
-            )

@@ -172,7 +172,7 @@ def _drafted(decided: Decided) -> Drafted | None:
         return None
     earlier = decided.request.drafted
     picks = tuple((pick.item, pick.team) for pick in decided.picks)
-    (assignment,) = decided.assignments
+    assignment = decided.assignments[0]  # of the experiment that says what ranks
     return Drafted(assignment.experiment, decided.rankings, (*earlier.picks, *picks) if earlier else picks)
 
 

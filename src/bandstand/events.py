@@ -90,13 +90,15 @@ class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 class Assignment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """`phase` counts how often the experiment's weights had changed; `forced` where the caller named the variant, to
-    test it: such a decision teaches nothing and is no part of the experiment's figures."""
+    test it: such a decision teaches nothing and is no part of the experiment's figures. `group` is "frozen" where the
+    variant's weights served that learn no more; such a decision teaches nothing either."""
 
     experiment: str
     variant: str
     layer: str
     phase: int = 0
     forced: bool = False
+    group: str = ""
 
 
 class Interleaved(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -149,6 +151,11 @@ class Decided(Fact, frozen=True):
     empty: str | None = None
     imported: bool = False
     interleaved: Interleaved | None = None
+
+    @property
+    def merged(self) -> bool:
+        """Whether the slates of several variants became one; a triggered A/B keeps their rankings too."""
+        return any(one.variant == "interleaved" for one in self.assignments)
 
 
 class Exposed(Fact, frozen=True):
@@ -253,16 +260,25 @@ class RuleRemoved(Fact, frozen=True):
 
 
 class ExperimentPut(Fact, frozen=True):
+    """`phase` where the server itself set new weights: the one that they begin."""
+
     name: str
     definition: msgspec.Raw
+    phase: int | None = None
 
 
 class ExperimentMoved(Fact, frozen=True):
-    """An experiment went from one state of its life to the next; `winner` names the variant that was shipped."""
+    """An experiment went from one state of its life to the next; `winner` names the variant that was shipped.
+
+    `left` is the state that it was in: there is no way back, so each is left once, whoever wants to and from where.
+    `why` is the reason where the server itself moved it, by the rule of its definition.
+    """
 
     name: str
     to: Literal["draft", "running", "stopped", "shipped", "archived"]
     winner: str | None = None
+    left: str | None = None
+    why: str | None = None
 
 
 AnyFact = (
@@ -330,6 +346,10 @@ def key(fact: AnyFact) -> str | None:
             return f"rewarded/{len(fact.decision)}/{fact.decision}/{client_key}"
         case Interacted(key=str(client_key)):
             return f"interacted/{client_key}"
+        case ExperimentMoved(left=str(left)):
+            return f"moved/{left}/{fact.name}"
+        case ExperimentPut(phase=int(phase)):
+            return f"phase/{phase}/{fact.name}"
         case _:
             return None
 

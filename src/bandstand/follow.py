@@ -14,6 +14,7 @@ from bandstand.errors import StoreError
 from bandstand.events import UserErased
 from bandstand.model import Model, Published
 from bandstand.packing import pack, unpack
+from bandstand.recipe import wanted_fits
 from bandstand.state import State
 from bandstand.store import EventLog, Snapshot, Snapshots
 
@@ -59,7 +60,7 @@ class Fitting:
 
     def __init__(self, state: State) -> None:
         self.made: Fits | None = None
-        self._names = state.wanted_fits()
+        self._names = wanted_fits(state)
         self._evidence = state.evidence()
         self._place = (state.seq, state.origin, state.told)
         self._thread = threading.Thread(target=self._make, name="bandstand-fits", daemon=True)
@@ -111,7 +112,7 @@ class Follower:
         self._fits_every_s = fits_every_s
         self._clock = clock
         self._published_at = self._saved_at = clock()
-        self._published_learned = -1
+        self._published: tuple[int, tuple[str, ...]] | None = None
         self._saved_seq = model.state.seq
         self._erased = self._forgetting = False
         self._fitting: Fitting | None = None
@@ -142,11 +143,12 @@ class Follower:
         return len(entries)
 
     def publish(self) -> None:
-        """Make new weights known to the servers, where anything was learned since the last time."""
-        if self.model.learned != self._published_learned:
+        """Make new weights known to the servers, where anything was learned or frozen since the last time."""
+        now = self.model.learned, tuple(self.model.frozen)
+        if now != self._published:
             published = self.model.publish()
             self._snapshots.put("weights", Snapshot(published.seq, pack(published)))
-            self._published_learned = self.model.learned
+            self._published = now
 
     def _fit(self, now: float) -> None:
         """Publish the fitted generators that are ready, and begin with others where it is time."""
@@ -156,7 +158,7 @@ class Follower:
                 # Those from before an erasure were made from what somebody did who is to be forgotten.
                 self._snapshots.put("fits", Snapshot(made.seq, fits.dump(made)), alone=self._forgetting)
                 self._forgetting = False
-        wanted = self.model.state.wanted_fits()
+        wanted = wanted_fits(self.model.state)
         due = self.model.fit_due and now - self._fits_at >= self._fits_every_s
         if self._fitting is None and wanted and (due or self._forgetting):
             self._fitting, self._fits_at = Fitting(self.model.state), now

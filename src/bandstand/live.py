@@ -47,7 +47,7 @@ class Live:
         self.engine = engine
         self.clock = clock
         self.failing: dict[str, str] = {}
-        self._snapshots = snapshots
+        self.snapshots = snapshots
         self._writer = Writer(engine.log, on_commit=engine.apply, queue=queue)
         self._most_waiting = (queue + 1) // 2
         self._turns = Turns(_IN_LINE)
@@ -88,7 +88,7 @@ class Live:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._writer.close()
-        self._snapshots.close()
+        self.snapshots.close()
         self.engine.log.close()
 
     async def rank(self, request: Request, *, key: str | None = None) -> Decided:
@@ -143,10 +143,10 @@ class Live:
 
     async def _adopt(self) -> None:
         model = self.engine.model
-        published = await asyncio.to_thread(newest_weights, self._snapshots, model.published.seq)
+        published = await asyncio.to_thread(newest_weights, self.snapshots, model.published.seq)
         if published is not None and model.adopt(published):
             self._served.append(published)
-        fits = await asyncio.to_thread(newest_fits, self._snapshots, model.state.fits.seq)
+        fits = await asyncio.to_thread(newest_fits, self.snapshots, model.state.fits.seq)
         if fits is not None:
             model.adopt_fits(fits)
 

@@ -9,22 +9,34 @@ from bandstand.candidates.fits import Fits, fitted
 from bandstand.candidates.likes import Likes
 from bandstand.errors import StoreError
 from bandstand.events import Decided, Entry, Exposed, Pick, Rewarded
+from bandstand.experiments import freeze
+from bandstand.experiments.definition import Experiment
 from bandstand.features import item_features, position_features, source_features, text
 from bandstand.join import Join, Waiting
 from bandstand.packing import pack, unpack
-from bandstand.policy.linear import Weights
+from bandstand.policy.linear import Weights, untaught
 from bandstand.policy.vw import Learner, Learning
+from bandstand.recipe import behind, wanted_fits
 from bandstand.state import State
 
-SNAPSHOT_FORMAT = 6
+SNAPSHOT_FORMAT = 8
 
 
 class Published(msgspec.Struct, frozen=True):
-    """Weights by name, as of position `seq` of the log that began at `origin`: what servers decide from."""
+    """Weights by name, as of position `seq` of the log that began at `origin`: what servers decide from. `frozen` are
+    the experiments whose weights have been frozen, and the log time of each; they are among the others."""
 
     seq: int = 0
     origin: float = 0.0
     weights: dict[str, Weights] = {}
+    frozen: dict[str, float] = {}
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """An experiment's weights as they were at log time `at`, under the names by which they serve."""
+
+    at: float
+    weights: dict[str, Weights]
 
 
 class Student(msgspec.Struct, frozen=True):
@@ -41,6 +53,7 @@ class Lessons(msgspec.Struct, frozen=True):
     join: Join
     students: dict[str, Student]
     likes: Likes
+    frozen: dict[str, Frozen]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -63,11 +76,14 @@ class Model:
         self.state.likes = Likes() if learning else None
         self.join = Join() if learning else None
         self.learners: dict[str, Learner] = {}
+        self.frozen: dict[str, Frozen] = {}
 
     def step(self, entry: Entry) -> None:
         """Take in the next entry: first learn from the windows that it closes, then apply it."""
         if self.join is not None:
-            self._learn(self.join, max(self.state.clock, entry.at))
+            clock = max(self.state.clock, entry.at)
+            self._freeze(self.join, clock)
+            self._learn(self.join, clock)
             self.state.apply(entry)
             self._join(self.join, entry)
         else:
@@ -79,7 +95,10 @@ class Model:
         weights = {
             name: learner.weights() if learner.changed else known[name] for name, learner in self.learners.items()
         }
-        self.published = Published(self.state.seq, self.state.origin, weights)
+        for one in self.frozen.values():
+            weights |= one.weights
+        since = {name: one.at for name, one in self.frozen.items()}
+        self.published = Published(self.state.seq, self.state.origin, weights, since)
         return self.published
 
     @property
@@ -97,7 +116,7 @@ class Model:
 
     def fit(self) -> Fits:
         """Make the fitted generators that strategies ask from what is known now, and let decisions ask these."""
-        names = self.state.wanted_fits()
+        names = wanted_fits(self.state)
         made = fitted(names, self.state.evidence())
         self.state.fits = Fits(self.state.seq, self.state.origin, self.state.told, tuple(names), made)
         return self.state.fits
@@ -105,7 +124,7 @@ class Model:
     @property
     def fit_due(self) -> bool:
         """Whether so much has been told since the last `fit` that it is time for another."""
-        return self.state.fits.due(self.state.wanted_fits(), self.state.told)
+        return self.state.fits.due(wanted_fits(self.state), self.state.told)
 
     def adopt_fits(self, fits: Fits) -> bool:
         """Ask these fitted generators from now on; refused as in `adopt`."""
@@ -122,7 +141,7 @@ class Model:
                 for name, learner in self.learners.items()
             }
             assert self.state.likes is not None
-            lessons = Lessons(self.join, students, self.state.likes)
+            lessons = Lessons(self.join, students, self.state.likes, self.frozen)
         return pack(Saved(SNAPSHOT_FORMAT, self.state.dump(), lessons, self.published))
 
     @classmethod
@@ -141,11 +160,38 @@ class Model:
         model.published = saved.published
         if learning and saved.lessons is not None:
             model.join, model.state.likes = saved.lessons.join, saved.lessons.likes
+            model.frozen = saved.lessons.frozen
             model.learners = {
                 name: Learner(student.learning, student.dumped, learned=student.learned)
                 for name, student in saved.lessons.students.items()
             }
         return model
+
+    def _freeze(self, join: Join, clock: float) -> None:
+        """Keep the weights of experiments whose time for that has come, each as it was then."""
+        trials = self.state.trials
+        for name in [name for name in self.frozen if trials[name].stage != "running"]:
+            del self.frozen[name]
+        asked = [(name, trial) for name, trial in trials.items() if trial.definition.frozen is not None]
+        due = [(trial.freezes, name) for name, trial in asked if name not in self.frozen]
+        for at, name in sorted(due):
+            if at <= clock:
+                self._learn(join, at)
+                self.frozen[name] = Frozen(at, self._kept(trials[name].definition))
+
+    def _kept(self, trial: Experiment) -> dict[str, Weights]:
+        """The weights of its variants as they are now; none of a variant that is not scored by any."""
+        kept = {}
+        for name in (f"{trial.name}/{variant.name}" for variant in trial.variants):
+            strategy, learner = behind(self.state, name), self.learners.get(name)
+            if strategy is None or strategy.policy.scored_by != "weights":
+                continue
+            if learner is None:
+                kept[freeze.name(name)] = untaught(strategy.learning.bits)
+            else:
+                kept[freeze.name(name)] = learner.weights()
+                learner.changed = True  # or what is published next would be what it had learned the time before
+        return kept
 
     def _learn(self, join: Join, clock: float) -> None:
         for waiting in join.close(clock):
@@ -156,7 +202,7 @@ class Model:
 
     def _learner(self, name: str) -> Learner | None:
         """The learner of these weights, begun anew where its strategy's learning settings have changed."""
-        strategy = self.state.strategy_behind(name)
+        strategy = behind(self.state, name)
         if strategy is None:
             return None
         learner = self.learners.get(name)

@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from bandstand.ask import Asked, Given, still, understand
 from bandstand.chance import uniform, uniforms
-from bandstand.errors import UnknownError
-from bandstand.events import Assignment, Decided, Drafted, Interleaved, Pick, Request
-from bandstand.experiments.definition import Experiment, Variant
+from bandstand.events import Decided, Drafted, Interleaved, Pick, Request
+from bandstand.experiments.definition import Variant
 from bandstand.experiments.interleaving import Placed
 from bandstand.experiments.interleaving.registry import mixed
-from bandstand.experiments.part import Part, part
+from bandstand.experiments.part import Part, parts
 from bandstand.expressions import parse
 from bandstand.features import hashed
 from bandstand.matching import holds
@@ -23,24 +22,11 @@ from bandstand.offer import Offer, offer, offered, picked
 from bandstand.placing import Placing, placing
 from bandstand.policy import Scores
 from bandstand.policy.linear import Shared, untaught
+from bandstand.recipe import Recipe, beside, frozen, inside, outside, tuned
 from bandstand.ruling import Rulings, facts_of
 from bandstand.shaping import shaped
-from bandstand.slate import draw, propensities
+from bandstand.slate import Urn, draw, propensities
 from bandstand.state import State
-from bandstand.strategy import Strategy
-
-
-class Recipe(NamedTuple):
-    """A strategy, the weights that it serves from, and what keeps its draws apart from another's in one decision."""
-
-    name: str
-    strategy: Strategy
-    weights: str
-    stream: str = ""
-
-    @property
-    def learns(self) -> bool:
-        return self.strategy.policy.scored_by == "weights"
 
 
 class Slate(NamedTuple):
@@ -56,41 +42,33 @@ def decide(model: Model, request: Request, *, decision: str) -> Decided:
     """
     state = model.state
     asked = understand(state, request, decision)
-    mine = _part(state, asked)
-    if mine is None:
-        recipe = outside(state, asked.surface.strategy)
-        return _decided(model, asked, recipe, slate(model, asked, recipe), teaches=[recipe])
-    if mine.mixed:
-        return _interleaved(model, asked, mine.experiment)
-    trial, variant = mine.experiment, mine.variant
-    recipe = (inside if trial.method == "ab" else beside)(state, trial, variant)
-    students = trial.variants if trial.learn_from == "all" else [variant]
+    mine = _parts(model, asked)
+    ranking, tuners = [one for one in mine if not one.tunes], [one for one in mine if one.tunes]
+    recipe = _served(state, asked, mine)
+    if recipe is None:
+        return _interleaved(model, asked, ranking[0])
     answer = slate(model, asked, recipe)
+    if not ranking:
+        return _decided(model, asked, recipe, answer, parts=mine, teaches=[recipe])
+    (part,) = ranking
+    trial, variant = part.experiment, part.variant
+    students = trial.variants if trial.learn_from == "all" else [variant]
+    if part.frozen:
+        students = []
     return _decided(
         model,
         asked,
         recipe,
         answer,
-        teaches=[] if mine.forced else [inside(state, trial, student) for student in students],
-        assignments=(mine.assignment,),
-        rankings=_counterfactual(model, asked, trial, variant) if trial.analysis.trigger == "changed" else None,
+        teaches=[_tuned(inside(state, trial, student), tuners) for student in students],
+        parts=[part, *tuners],
+        rankings=_counterfactual(model, asked, part, tuners) if trial.analysis.trigger == "changed" else None,
     )
 
 
-def outside(state: State, strategy: str) -> Recipe:
-    """A strategy as it serves outside any experiment."""
-    return Recipe(strategy, _defined(state, strategy), state.weights_name(strategy))
-
-
-def inside(state: State, trial: Experiment, variant: Variant) -> Recipe:
-    """A variant's strategy, with weights of the variant's own."""
-    return beside(state, trial, variant)._replace(weights=f"{trial.name}/{variant.name}")
-
-
-def beside(state: State, trial: Experiment, variant: Variant) -> Recipe:
-    """A variant's strategy, with the weights that the strategy has outside the experiment."""
-    strategy = state.varied(variant) or _defined(state, variant.strategy)
-    return Recipe(variant.strategy, strategy, state.weights_name(variant.strategy), variant.name)
+def serving(model: Model, asked: Asked) -> Recipe | None:
+    """The recipe by which the request is answered; None where slates of several are merged."""
+    return _served(model.state, asked, _parts(model, asked))
 
 
 def slate(model: Model, asked: Asked, recipe: Recipe) -> Slate:
@@ -133,6 +111,13 @@ def slate_propensities(model: Model, asked: Asked, recipe: Recipe, items: Sequen
     )
 
 
+def urn(model: Model, asked: Asked, recipe: Recipe, candidates: Offer) -> Urn:
+    """What `recipe` would draw its slate from, of these candidates, at least one."""
+    scores, learned = _scores(model, asked, recipe, candidates)
+    shape = _shape(model.state, asked, recipe, candidates, scores).shape
+    return Urn(recipe.strategy.policy, scores, candidates.items, asked.request.first_position, learned, shape)
+
+
 def _shape(state: State, asked: Asked, recipe: Recipe, candidates: Offer, scores: Scores) -> Placing:
     """What the strategy wishes of the slate, and over it what the rules say."""
     wished = shaped(state, asked, recipe.strategy.diversity, candidates, scores)
@@ -153,22 +138,26 @@ def _scores(model: Model, asked: Asked, recipe: Recipe, candidates: Offer) -> tu
             return np.zeros(len(candidates.items)), 0
 
 
-def _counterfactual(model: Model, asked: Asked, trial: Experiment, shown: Variant) -> dict[str, tuple[str, ...]]:
+def _counterfactual(model: Model, asked: Asked, part: Part, tuners: Sequence[Part]) -> dict[str, tuple[str, ...]]:
     """What every variant would have shown: the evidence of a triggered analysis.
 
     All draw with the chances of the one that is shown, or two policies that are the same would differ by luck.
     """
-    recipes = [inside(model.state, trial, one)._replace(stream=shown.name) for one in trial.variants]
+    trial = part.experiment
+    recipes = [
+        _tuned(_own(model.state, part, one)._replace(stream=part.variant.name), tuners) for one in trial.variants
+    ]
     slates = [slate(model, asked, recipe).picks for recipe in recipes]
     return {one.name: tuple(pick.item for pick in picks) for one, picks in zip(trial.variants, slates, strict=True)}
 
 
-def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
+def _interleaved(model: Model, asked: Asked, part: Part) -> Decided:
     """All variants' slates as one.
 
     Nobody learns from it but where its propensities are exact: else those of a merged slate are under no policy the
     ones that the picks record. So all serve from the weights that they have outside the experiment.
     """
+    trial = part.experiment
     names = [one.name for one in trial.variants]
     recipes = [beside(model.state, trial, one) for one in trial.variants]
     earlier = asked.request.drafted
@@ -199,7 +188,7 @@ def _interleaved(model: Model, asked: Asked, trial: Experiment) -> Decided:
         recipes[0],
         Slate(picks, all(one.fallback for one in slates), slates[0].empty if not picks else None),
         teaches=list({recipe.weights: recipe for recipe in recipes}.values()) if exact else (),
-        assignments=(Assignment(trial.name, "interleaved", trial.layer),),
+        parts=[part],
         rankings=rankings,
         interleaved=None if merged.method == "team_draft" else Interleaved(merged.method, exact),
     )
@@ -261,7 +250,7 @@ def _decided(
     answer: Slate,
     *,
     teaches: Sequence[Recipe] = (),
-    assignments: tuple[Assignment, ...] = (),
+    parts: Sequence[Part] = (),
     rankings: dict[str, tuple[str, ...]] | None = None,
     interleaved: Interleaved | None = None,
 ) -> Decided:
@@ -274,8 +263,8 @@ def _decided(
         weights_as_of=model.published.seq,
         fits_as_of=model.state.fits.seq,
         scored_by=recipe.weights if recipe.learns else "",
-        teaches=tuple(student.weights for student in teaches if student.learns),
-        assignments=assignments,
+        teaches=() if any(one.forced for one in parts) else tuple(one.weights for one in teaches if one.learns),
+        assignments=tuple(one.assignment for one in parts),
         user=asked.user,
         context=asked.context,
         rankings=rankings or {},
@@ -286,23 +275,38 @@ def _decided(
     )
 
 
-def _part(state: State, asked: Asked) -> Part | None:
+def _parts(model: Model, asked: Asked) -> list[Part]:
+    state = model.state
+
     def fits(audience: str) -> bool:
         user = asked.who[0]
         profile = None if user is None else state.people.get(user)
         facts = facts_of(asked.request, profile, user=user, newcomer=not len(asked.history.rows))
         return holds(parse(audience), facts)
 
-    return part(state.trials, asked.request, holdout=state.holdout, fits=fits)
+    return parts(state.trials, asked.request, holdout=state.holdout, fits=fits, froze=model.published.frozen)
 
 
-def _defined(state: State, name: str) -> Strategy:
-    strategy = state.strategies.get(name)
-    if strategy is None:
-        known = ", ".join(sorted(state.strategies)) or "none"
-        message = f"strategy {name!r} is not defined; known: {known}"
-        raise UnknownError(message, field="strategy", code="unknown_strategy")
-    return strategy
+def _served(state: State, asked: Asked, mine: Sequence[Part]) -> Recipe | None:
+    recipe = outside(state, asked.surface.strategy)
+    for part in mine:
+        if part.mixed:
+            return None
+        if not part.tunes:
+            own = part.experiment.method == "ab"
+            recipe = _own(state, part, part.variant) if own else beside(state, part.experiment, part.variant)
+    return _tuned(recipe, [part for part in mine if part.tunes])
+
+
+def _own(state: State, part: Part, variant: Variant) -> Recipe:
+    """The recipe of a variant of its experiment, as it serves the units of this part's group."""
+    return (frozen if part.frozen else inside)(state, part.experiment, variant)
+
+
+def _tuned(recipe: Recipe, tuners: Sequence[Part]) -> Recipe:
+    for one in tuners:
+        recipe = tuned(recipe, one.experiment, one.variant)
+    return recipe
 
 
 def _why_empty(state: State, asked: Asked) -> str:

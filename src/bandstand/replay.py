@@ -90,6 +90,10 @@ class Stops:
             )
         self._places.extend((as_of, weights_as_of, fits_as_of, seq))
 
+    def keep(self, last: int) -> None:
+        """Only the `last` so many of them."""
+        del self._places[: max(len(self._places) - 4 * last, 0)]
+
     def in_order(self) -> npt.NDArray[np.int64]:
         """One row a decision, in the order in which a fold passes them: by `as_of`, then by `seq`."""
         places = np.array(self._places, np.int64).reshape(-1, 4)

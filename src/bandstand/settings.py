@@ -12,8 +12,21 @@ from bandstand.errors import InputError
 
 FILE = "bandstand.toml"
 PREFIX = "BANDSTAND_"
+_SECRET = f"{PREFIX}HOOKS_SECRET"
 
 Role = Literal["all", "api", "learn"]
+
+
+class Hooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is told when an experiment moves: each of the `urls`, by POST, signed with the `secret` if there is one.
+
+    What is not accepted within `timeout_s` is tried `retries` times again, after 1, 2, 4 … and at most 60 seconds.
+    """
+
+    urls: tuple[Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+")], ...] = ()
+    secret: str = ""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0.0, le=60.0)] = 5.0
+    retries: Annotated[int, msgspec.Meta(ge=0, le=20)] = 8
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,7 +34,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `database` is sqlite:///path or postgresql://…; `snapshots` defaults to a place beside it. `experiments` is the
     folder of experiment files, `rules` that of rule files. `strategies`, `surfaces`, `signals` and `holdout` are
-    recorded in the log when the server starts.
+    recorded in the log when the server starts. `hooks` are told how experiments move; a secret may come from the
+    variable BANDSTAND_HOOKS_SECRET instead.
     """
 
     host: str = "127.0.0.1"
@@ -36,10 +50,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.5
     fits_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0
     model_every_s: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0
+    steward_every_s: Annotated[float, msgspec.Meta(ge=0.0)] = 300.0
     strategies: dict[str, Any] = {}
     surfaces: dict[str, Any] = {}
     signals: dict[str, float] | None = None
     holdout: float | None = None
+    hooks: Hooks = Hooks()
 
 
 def read(
@@ -54,6 +70,9 @@ def read(
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: it is not a TOML file ({error})") from error
     _check(values, str(path))
+    if secret := environ.get(_SECRET):
+        hooks = values.get("hooks", {})
+        values["hooks"] = {**hooks, "secret": secret} if isinstance(hooks, dict) else hooks
     names = {f"{PREFIX}{name.upper()}": name for name in Settings.__struct_fields__}
     from_environment = {names[key]: value for key, value in environ.items() if key in names}
     _check(from_environment, "the environment", strict=False)

@@ -25,6 +25,21 @@ class Drawn(NamedTuple):
     propensity: float
 
 
+class Urn(NamedTuple):
+    """Everything that one strategy draws a slate from."""
+
+    policy: Policy
+    scores: Scores
+    items: Sequence[str]
+    first_position: int
+    learned: int
+    shape: Shape
+
+    def slots(self) -> "Slots":
+        """The slate before its first pick."""
+        return Slots(self.policy, self.scores, self.items, self.first_position, self.learned, self.shape)
+
+
 def draw(
     policy: Policy,
     scores: Scores,
@@ -43,7 +58,7 @@ def draw(
     chances = chances[: len(items)]
     if native is not None and isinstance(policy, EpsilonGreedy) and not shape.terms:
         return _greedily(policy.epsilon, scores, chances, first_position, shape)
-    slots = _Slots(policy, scores, items, first_position, learned, shape)
+    slots = Slots(policy, scores, items, first_position, learned, shape)
     slate: list[Drawn] = []
     for chance in chances:
         left, shares = slots.next()
@@ -65,7 +80,7 @@ def propensities(
 ) -> npt.NDArray[np.float64]:
     """The probability of each pick of the slate `order` (indices into `items`) given the picks above it; 0 from the
     first on that could not be made there, such as -1, an item that is not a candidate."""
-    slots = _Slots(policy, scores, items, first_position, learned, shape)
+    slots = Slots(policy, scores, items, first_position, learned, shape)
     found = np.zeros(len(order))
     for slot, index in enumerate(order[: len(items)]):
         left, shares = slots.next()
@@ -120,7 +135,7 @@ def _placed(shape: Shape) -> list[tuple[int, int]]:
     return [(place, index) for index, place in first.items()]
 
 
-class _Slots:
+class Slots:
     """A slate that is being filled from its first slot down."""
 
     def __init__(

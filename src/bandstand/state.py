@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from bandstand.candidates import Evidence, Fitted, Generator, Rows, Scores, Touch
-from bandstand.candidates.fits import Fits, fittable
+from bandstand.candidates.fits import Fits
 from bandstand.candidates.likes import Likes
 from bandstand.candidates.registry import GENERATORS
 from bandstand.candidates.session import Session
@@ -38,6 +38,7 @@ from bandstand.events import (
     UserErased,
     UserPut,
 )
+from bandstand.experiments import tuning
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.trial import Trial, remember
 from bandstand.features import hidden, named
@@ -112,6 +113,7 @@ class Plain(msgspec.Struct):
     trials: dict[str, Trial] = {}
     holdout: float = 0.0
     shipped: dict[str, str] = {}
+    replaced: dict[str, str] = {}
 
 
 def mark(name: str) -> str:
@@ -123,7 +125,8 @@ class State(Plain):
     """Everything that serving reads. `seq` is the last entry seen, `clock` the largest `at`, and
     `origin` the first: what tells one log from another.
 
-    `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took.
+    `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took,
+    `replaced` a surface to the strategy that it had before a variant was shipped.
     `tastes` remembers what was made of the histories asked about since an item changed, `attributes` those of the items
     that conditions asked about, and `told` counts likes and items put. `fits` are the fitted generators that serve;
     `likes`, from which they are made, are held where they are made, and not among what is written down of a state.
@@ -167,7 +170,7 @@ class State(Plain):
             case UserErased() as fact:
                 self._erased(fact)
             case SurfacePut() as fact:
-                self.surfaces[fact.name] = msgspec.json.decode(fact.definition, type=Surface)
+                self._placed(fact.name, msgspec.json.decode(fact.definition, type=Surface))
             case StrategyPut() as fact:
                 self.strategies[fact.name] = msgspec.json.decode(fact.definition, type=Strategy)
             case SignalsPut() as fact:
@@ -182,7 +185,7 @@ class State(Plain):
                 definition = msgspec.json.decode(fact.definition, type=Experiment)
                 self.trials.setdefault(fact.name, Trial(definition)).put(definition)
             case ExperimentMoved() as fact:
-                self._moved(fact)
+                self._moved(fact, self.clock)
             case _ as never:
                 assert_never(never)
 
@@ -242,13 +245,6 @@ class State(Plain):
         """The generator of that name; None where it is one that has not been made yet."""
         return self.fits.generators.get(name) or self.generators.get(name)
 
-    def wanted_fits(self) -> list[str]:
-        """The fitted generators that some strategy asks, or some variant of one."""
-        trials = [trial.definition for trial in self.trials.values() if trial.stage in ("draft", "running")]
-        variants = (self.varied(variant) for trial in trials for variant in trial.variants)
-        strategies = (*self.strategies.values(), *filter(None, variants))
-        return fittable({name for strategy in strategies for name in strategy.asked})
-
     def evidence(self) -> Evidence:
         """What fitted generators are made from, as it is now: a copy."""
         assert self.likes is not None, "only who makes them holds what they are made from"
@@ -265,20 +261,6 @@ class State(Plain):
     def weights_name(self, strategy: str) -> str:
         """The weights that a strategy serves from, outside any experiment."""
         return self.shipped.get(strategy, strategy)
-
-    def strategy_behind(self, weights_name: str) -> Strategy | None:
-        """The strategy whose settings these weights are learned with."""
-        experiment, _, variant = weights_name.rpartition("/")
-        trial = self.trials.get(experiment)
-        if trial is None:
-            return self.strategies.get(weights_name)
-        named = {one.name: one for one in trial.definition.variants}
-        return self.varied(named[variant]) if variant in named else None
-
-    def varied(self, variant: Variant) -> Strategy | None:
-        """A variant's strategy, with its own parameters."""
-        base = self.strategies.get(variant.strategy)
-        return None if base is None else varied(base, variant.parameters)
 
     def dump(self) -> bytes:
         plain = Plain(**{name: getattr(self, name) for name in Plain.__struct_fields__})
@@ -358,21 +340,34 @@ class State(Plain):
         for trial in self.trials.values():
             trial.kept = {who: variant for who, variant in trial.kept.items() if not meant(who)}
 
-    def _moved(self, fact: ExperimentMoved) -> None:
+    def _moved(self, fact: ExperimentMoved, at: float) -> None:
         trial = self.trials[fact.name]
-        trial.moved(fact.to)
+        trial.moved(fact.to, at=at, why=fact.why)
         for variant in trial.definition.variants:
             if variant.name == fact.winner:
                 self._shipped(trial.definition, variant)
 
+    def _placed(self, name: str, surface: Surface) -> None:
+        if name in self.replaced and surface.strategy != self.surfaces[name].strategy:
+            del self.replaced[name]
+        self.surfaces[name] = surface
+
     def _shipped(self, definition: Experiment, winner: Variant) -> None:
         """The winner's strategy becomes the surfaces' own; one with parameters gets a name of its own for that."""
-        strategy, weights = winner.strategy, f"{definition.name}/{winner.name}"
-        if winner.parameters:
-            strategy, self.strategies[weights] = weights, varied(self.strategies[strategy], winner.parameters)
         for name in definition.on:
-            self.surfaces[name] = msgspec.structs.replace(self.surfaces[name], strategy=strategy)
-        self.shipped[strategy] = weights
+            surface = self.surfaces[name]
+            strategy, weights = winner.strategy, f"{definition.name}/{winner.name}"
+            if definition.tunes:
+                strategy = surface.strategy
+                weights = tuning.name(self.weights_name(strategy), definition.name, winner.name)
+            if winner.parameters:
+                try:
+                    strategy, self.strategies[weights] = weights, varied(self.strategies[strategy], winner.parameters)
+                except msgspec.ValidationError:  # refused where it is shipped; what two servers did at once is read on
+                    continue
+            self.replaced.setdefault(name, surface.strategy)
+            self.surfaces[name] = msgspec.structs.replace(surface, strategy=strategy)
+            self.shipped[strategy] = weights
 
     def _tastes(self, rows: Rows) -> dict[str, float]:
         """The categories that lead among these rows, newest first, with their shares."""

@@ -69,6 +69,12 @@ def varied(strategy: Strategy, parameters: Mapping[str, Any]) -> Strategy:
     return msgspec.convert(_overlaid(msgspec.to_builtins(strategy), parameters), Strategy)
 
 
+def generating(parameters: Mapping[str, Any]) -> Strategy | None:
+    """A strategy that asks what these parameters say, None where they say nothing of generators."""
+    asking = {name: value for name, value in parameters.items() if name in ("generators", "switch")}
+    return msgspec.convert(asking, Strategy) if asking else None
+
+
 class Surface(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place that shows slates.
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from bandstand.events import ExperimentPut
+from bandstand.events import Draft, ExperimentMoved, ExperimentPut
 from bandstand.live import Live
 from bandstand.store import entries
 
@@ -162,3 +162,24 @@ def test_unit_outside_the_traffic_has_no_variant(client: Client) -> None:
     client.put(PLACE, json=AB | {"traffic": 1e-12})
     got = client.get(f"{PLACE}/assignment?user=ann").json()
     assert (got["variant"], got["why"]) == (None, "outside the experiment's traffic")
+
+
+def test_state_that_another_server_ended_a_moment_before_is_not_left_twice(
+    client: Client, live: Live, refused: Refused, noon: float
+) -> None:
+    client.put(PLACE, json=AB | {"start": True})
+    elsewhere = ExperimentMoved("new/experiment", "stopped", left="running", why="a guardrail fell")
+    live.engine.log.append([Draft(elsewhere, noon)])  # of which this server has not read yet
+    answer = refused(client.post(f"{PLACE}/ship", json={"winner": "chance"}), 409, "conflict")
+    assert answer["message"] == "experiment 'new/experiment' is not running any more; look where it stands"
+    client.put("/v1/experiments/other", json=AB)
+    told = client.get(PLACE).json()
+    assert (told["stage"], told["why"]) == ("stopped", "a guardrail fell")
+
+
+def test_weights_of_an_adaptive_experiment_that_runs_are_its_own(client: Client, live: Live) -> None:
+    adaptive = AB | {"allocation": "adaptive", "sticky": True, "start": True}
+    client.put(PLACE, json=adaptive)
+    moved = [variant | {"weight": weight} for variant, weight in zip(AB["variants"], (0.3, 0.7), strict=True)]
+    told = client.put(PLACE, json=adaptive | {"variants": moved, "owner": "me"}).json()["definition"]
+    assert ([one["weight"] for one in told["variants"]], told["owner"]) == ([0.5, 0.5], "me")

@@ -5,6 +5,7 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bandstand.cli import bandstand
@@ -50,7 +51,9 @@ def test_every_command_is_described() -> None:
 
 
 def test_example_settings_and_experiment_are_accepted() -> None:
-    (settings,) = blocks("docs/operate.md", "toml")
+    settings, *others = blocks("docs/operate.md", "toml")
+    for other in others:
+        msgspec.convert(tomllib.loads(other), Settings)
     experiment, *parts = blocks("docs/experiments.md", "toml")
     engine = Engine(Model(), MemoryLog())
     engine.commit(definitions(engine.model.state, **tomllib.loads(settings)), at=1.0)

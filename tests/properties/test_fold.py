@@ -23,6 +23,7 @@ from bandstand.events import (
     UserPut,
 )
 from bandstand.experiments.definition import Experiment, Variant
+from bandstand.experiments.freeze import Freeze
 from bandstand.follow import Follower, newest_weights
 from bandstand.model import Model, fold
 from bandstand.replay import replay
@@ -86,6 +87,7 @@ an_action = st.one_of(
     st.tuples(st.just("wait"), st.floats(0, 60)),
     st.tuples(st.just("publish")),
     st.tuples(st.just("experiment"), st.sampled_from(["ab", "interleave"]), st.sampled_from(["own", "all"])),
+    st.tuples(st.just("freeze"), users, items),
     st.tuples(st.just("stop")),
     st.tuples(st.just("rule"), st.sampled_from("xyz"), st.none() | st.sampled_from(RULES)),
     st.tuples(st.just("weigh"), st.sampled_from([0.1, 0.9])),
@@ -170,9 +172,20 @@ class Story:
             method=method,
             learn_from=learn_from,
             sticky=method == "ab",
+            frozen=Freeze(0.5, 5.0 / 86_400) if method == "ab" else None,
             start=True,
         )
         commit(self.engine, recorded(self.engine.model.state, trial), at=self.now)
+
+    def _freeze(self, user: str, item: str) -> None:
+        """Time passes for a running experiment until its weights freeze, servers hear of it, and everybody comes."""
+        if f"trial {self.trials}" not in self.engine.model.state.trials:
+            self._experiment("ab", "own")
+        self.now += 10.0
+        self._interact(user, item)
+        self._publish()
+        for who in ("ann", "bob", "cem"):
+            self._rank({"user": who})
 
     def _weigh(self, share: float) -> None:
         trial = self.engine.model.state.trials.get(f"trial {self.trials}")

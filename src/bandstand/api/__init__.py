@@ -16,6 +16,7 @@ from bandstand.api.metrics import Metrics
 from bandstand.api.rim import rim
 from bandstand.api.serving import Shared
 from bandstand.live import Live
+from bandstand.steward.run import Steward
 
 __all__ = ["create_api"]
 
@@ -54,17 +55,21 @@ _ROUTES = [
 ]
 
 
-def create_api(live: Live) -> Litestar:
-    """The web application around `live`, which it starts and stops with itself."""
+def create_api(live: Live, steward: Steward | None = None) -> Litestar:
+    """The web application around `live`, which it starts and stops with itself, and so the steward, if there is one."""
     metrics = Metrics()
     shared = Shared(live, metrics, changing=Lock(), reporting=Lock())
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await live.start()
+        if steward is not None:
+            await steward.start(shared.changing, metrics.stewarded)
         try:
             yield
         finally:
+            if steward is not None:
+                await steward.stop()
             await live.stop()
 
     api = Litestar(

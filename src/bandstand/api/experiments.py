@@ -11,24 +11,24 @@ from bandstand.api.bodies import Ship, Unit
 from bandstand.api.document import says
 from bandstand.api.reading import Http, PathId, body_of, identifier, query, read
 from bandstand.api.serving import Serving
-from bandstand.configuration import described, recorded, started
-from bandstand.errors import InputError, UnknownError
-from bandstand.events import AnyFact, ExperimentMoved, Request
+from bandstand.configuration import described, recorded, shipped, started
+from bandstand.errors import ConflictError, InputError, UnknownError
+from bandstand.events import ExperimentMoved, Request
 from bandstand.experiments.assignment import held_out
 from bandstand.experiments.assignment import unit as unit_of
-from bandstand.experiments.definition import Experiment, variant
+from bandstand.experiments.definition import Experiment
 from bandstand.experiments.lifecycle import Stage, moved
 from bandstand.experiments.trial import Trial
 from bandstand.live import Live
-from bandstand.store import EventLog
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """An experiment and where it is in its life."""
+    """An experiment and where it is in its life; `why`, where the server moved it there by itself."""
 
     name: str
     stage: Stage
     definition: Experiment
+    why: str | None = None
 
 
 class Assigned(msgspec.Struct, frozen=True):
@@ -88,20 +88,14 @@ async def start_experiment(experiment: PathId, serving: Serving) -> Answer:
 async def stop_experiment(experiment: PathId, serving: Serving) -> Answer:
     """Stop a running experiment. Its surface goes back to its own strategy."""
     async with serving.changing:
-        trial = _trial(serving.live, experiment)
-        return await _move(
-            serving.live, experiment, ExperimentMoved(trial.definition.name, moved(trial.stage, "stopped"))
-        )
+        return await _move(serving.live, experiment, _left(_trial(serving.live, experiment), "stopped"))
 
 
 @post("/v1/experiments/{experiment:str}/archive", status_code=200, opt=says(Standing))
 async def archive_experiment(experiment: PathId, serving: Serving) -> Answer:
     """Put an experiment away that was stopped or never started: none of its variants is shipped."""
     async with serving.changing:
-        trial = _trial(serving.live, experiment)
-        return await _move(
-            serving.live, experiment, ExperimentMoved(trial.definition.name, moved(trial.stage, "archived"))
-        )
+        return await _move(serving.live, experiment, _left(_trial(serving.live, experiment), "archived"))
 
 
 @post("/v1/experiments/{experiment:str}/ship", status_code=200, opt=says(Standing, body=Ship))
@@ -110,8 +104,7 @@ async def ship_experiment(request: Http, experiment: PathId, serving: Serving) -
     body = read(await body_of(request), _ships)
     async with serving.changing:
         trial = _trial(serving.live, experiment)
-        winner = variant(trial.definition, body.winner)
-        fact = ExperimentMoved(trial.definition.name, moved(trial.stage, "shipped"), winner.name)
+        fact = shipped(serving.live.engine.model.state, trial.definition.name, body.winner)
         return await _move(serving.live, experiment, fact)
 
 
@@ -120,7 +113,7 @@ async def report_experiment(experiment: PathId, serving: Serving) -> Answer:
     """Report what an experiment has measured so far: its health, figures with intervals, and a verdict."""
     trial = _trial(serving.live, experiment)
     async with serving.reporting:
-        return await asyncio.to_thread(_report, serving.live.engine.log, trial.definition.name)
+        return await asyncio.to_thread(_report, serving.live, trial.definition.name)
 
 
 @get("/v1/experiments/{experiment:str}/assignment", status_code=200, opt=says(Assigned, query=Unit))
@@ -144,9 +137,18 @@ async def get_assignment(request: Http, experiment: PathId, serving: Serving) ->
     return answer(Assigned(definition.name, trial.stage, definition.unit, unit, None if got is None else got.name, why))
 
 
-async def _move(live: Live, experiment: str, fact: AnyFact) -> Answer:
-    await live.record([fact])
+async def _move(live: Live, experiment: str, fact: ExperimentMoved) -> Answer:
+    """ConflictError where another server moved it a moment before, of which this one has not heard yet."""
+    (appended,) = await live.record([fact])
+    if appended.duplicate:
+        raise ConflictError(
+            f"experiment '{fact.name}' is not {fact.left} any more; look where it stands", field="state"
+        )
     return answer(_standing(_trial(live, experiment)))
+
+
+def _left(trial: Trial, to: Stage) -> ExperimentMoved:
+    return ExperimentMoved(trial.definition.name, moved(trial.stage, to), left=trial.stage)
 
 
 def _trial(live: Live, encoded: str) -> Trial:
@@ -161,10 +163,10 @@ def _trial(live: Live, encoded: str) -> Trial:
 
 
 def _standing(trial: Trial) -> Standing:
-    return Standing(trial.definition.name, trial.stage, trial.definition)
+    return Standing(trial.definition.name, trial.stage, trial.definition, trial.why)
 
 
-def _report(log: EventLog, name: str) -> Answer:
+def _report(live: Live, name: str) -> Answer:
     from bandstand.report import report  # brings statsmodels, whose import takes seconds that a start need not wait for
 
-    return answer(report(log, name))
+    return answer(report(live.engine.log, name, snapshots=live.snapshots))

@@ -25,6 +25,13 @@ class Metrics:
             "bandstand_decisions", "Slates decided.", ["surface", "strategy"], registry=self._registry
         )
         self._rewards = Counter("bandstand_rewards", "Rewards recorded.", registry=self._registry)
+        self._steward = Counter(
+            "bandstand_steward",
+            "What the steward did: look, listen, stop, ship, reweigh, hook; done, failed or dropped.",
+            ["what", "result"],
+            registry=self._registry,
+        )
+        self._looked = self._gauge("bandstand_steward_last_look_seconds", "When it last looked, since the epoch.")
         self._head = self._gauge("bandstand_log_head", "Entries in the log.")
         self._waiting = self._gauge("bandstand_queue_facts", "Facts waiting for the disk.")
         self._behind = self._gauge("bandstand_model_behind_entries", "Entries that this server has not read yet.")
@@ -43,6 +50,11 @@ class Metrics:
 
     def rewarded(self, count: int) -> None:
         self._rewards.inc(count)
+
+    def stewarded(self, what: str, result: str) -> None:
+        self._steward.labels(what, result).inc()
+        if (what, result) == ("look", "done"):
+            self._looked.set_to_current_time()
 
     def text(self, live: Live) -> bytes:
         """Everything counted, and where the server stands in the log; this reads the log."""

@@ -31,7 +31,7 @@ def local_time(text: object, *, now: float) -> tuple[float, int]:
     if abs(found - now) > _AROUND_S:
         raise InputError(
             f"{field} == {time.isoformat()}, must be within a day of the server's clock, {_written(now)}; "
-            "leave it out for now, and use `bandstand import` for history",
+            "leave it out where it is the present, and use `bandstand import` for history",
             field=field,
         )
     offset = time.utcoffset() or timedelta()

@@ -13,6 +13,8 @@ from bandstand.cli.replay import replay
 from bandstand.cli.report import report
 from bandstand.cli.serve import serve
 from bandstand.cli.simulate import simulate
+from bandstand.cli.steward import steward
+from bandstand.cli.sweep import sweep
 from bandstand.errors import BandstandError
 
 
@@ -25,7 +27,7 @@ def bandstand() -> None:
     """
 
 
-for _command in (serve, demo, import_, export, replay, evaluate, simulate, report, power, check):
+for _command in (serve, demo, import_, export, replay, evaluate, simulate, sweep, report, power, check, steward):
     bandstand.add_command(_command)
 
 

@@ -12,7 +12,8 @@ import httpx
 import msgspec
 
 from bandstand.events import ItemPut
-from bandstand.simulate.world import Visit, World
+from bandstand.simulate.people import Visit
+from bandstand.simulate.world import World
 
 SURFACE = "home"
 BANDIT = "default"

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +12,11 @@ import rich_click as click
 from rich.table import Table
 
 from bandstand.cli import options
-from bandstand.configuration import check_experiment, definitions, experiment_files, experiment_in, rules_in
+from bandstand.configuration import definitions, experiment_files, experiment_in, recorded, rules_in
 from bandstand.engine import Engine
 from bandstand.errors import BandstandError, InputError, StoreError
-from bandstand.events import Entry
-from bandstand.experiments.definition import Experiment
+from bandstand.events import AnyFact, Entry
+from bandstand.experiments.definition import Experiment, Variant
 from bandstand.idle import never
 from bandstand.matching import Facts
 from bandstand.model import Model
@@ -26,6 +27,8 @@ from bandstand.settings import Settings
 from bandstand.state import State
 from bandstand.store.sql import open_log
 from bandstand.strategy import Strategy, Surface
+
+_NAME = 24
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -75,11 +78,11 @@ def checked(database: str | None, folder: Path | None, rules: Path | None = None
         )
     except BandstandError as error:
         return [Line("settings", "", ok=False, text=str(error))]
-    for seq, fact in enumerate(facts, start=state.seq + 1):
-        state.apply(Entry(seq, state.clock, fact))
+    entry = state.seq
+    _applied(state, facts)
     state.clock = max(state.clock, time.time())  # by which an experiment's start is past, however old the log
     return [
-        Line("settings", "", ok=True, text=f"log in {settings.database}, entry {state.seq - len(facts)}"),
+        Line("settings", "", ok=True, text=f"log in {settings.database}, entry {entry}"),
         *(Line("surface", name, ok=True, text=_surface(one)) for name, one in sorted(state.surfaces.items())),
         *(Line("strategy", name, ok=True, text=_strategy(one)) for name, one in sorted(state.strategies.items())),
         *_experiments(state, Path(settings.experiments), settings.database),
@@ -99,17 +102,25 @@ def _state(settings: Settings) -> State:
     return engine.model.state
 
 
+def _applied(state: State, facts: Sequence[AnyFact]) -> None:
+    for seq, fact in enumerate(facts, start=state.seq + 1):
+        state.apply(Entry(seq, state.clock, fact))
+
+
 def _experiments(state: State, folder: Path, database: str) -> list[Line]:
     lines: list[Line] = []
     for path in experiment_files(folder):
         try:
             experiment = experiment_in(path)
-            check_experiment(state, experiment)
+            facts = recorded(state, experiment)
         except BandstandError as error:
             lines.append(Line("experiment", path.name, ok=False, text=str(error)))
         else:
-            text = f"{_experiment(state, experiment)}{_needs(database, experiment)}"
+            trial = state.trials.get(experiment.name)
+            open_ = trial is None or trial.stage in ("draft", "running")
+            text = f"{_experiment(state, experiment)}{_needs(database, experiment) if open_ else ''}"
             lines.append(Line("experiment", experiment.name, ok=True, text=text))
+            _applied(state, facts)  # as the server will: the files after it must fit beside it
     return lines
 
 
@@ -178,8 +189,7 @@ def _experiment(state: State, experiment: Experiment) -> str:
     stage = known.stage if known else ("running once recorded" if experiment.start else "draft")
     share = 100 * experiment.traffic * experiment.coverage * (1 - state.holdout)
     sides = " against ".join(
-        f"{v.name} ({v.strategy}{' with ' + ', '.join(v.parameters) if v.parameters else ''}, {v.weight:.0%})"
-        for v in experiment.variants
+        f"{v.name} ({v.strategy or 'what ranks'}{_tuned(v)}, {v.weight:.0%})" for v in experiment.variants
     )
     audience = f" where {experiment.audience}" if experiment.audience else ""
     days = f", for {experiment.duration_days:g} days" if experiment.duration_days else ""
@@ -187,8 +197,19 @@ def _experiment(state: State, experiment: Experiment) -> str:
     return f"{stage}: {experiment.method} on {places}, {share:.3g} % of {experiment.unit}s{audience}: {sides}{days}"
 
 
+def _tuned(variant: Variant) -> str:
+    """The parameters of a variant as a TOML file has them: `policy.epsilon = 0.2`."""
+    found: list[str] = []
+    for field, value in variant.parameters.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        found += [f"{field}.{name} = {one}" for name, one in inner] or [f"{field} = {value}"]
+    return f" with {', '.join(found)}" if found else ""
+
+
 def _table(lines: list[Line]) -> Table:
-    table = Table("", "What", "Name", "Says", box=None, pad_edge=False)
+    table = Table("", "What", box=None, pad_edge=False)
+    table.add_column("Name", overflow="fold", max_width=_NAME)
+    table.add_column("Says", overflow="fold")
     for line in lines:
         table.add_row("[green]ok[/]" if line.ok else "[red]no[/]", line.kind, line.name, line.text)
     return table

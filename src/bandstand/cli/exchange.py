@@ -17,6 +17,7 @@ from bandstand.formats.transfer import import_ as imported
 from bandstand.store.sql import open_log
 
 _REASONS_SHOWN = 10
+_ROLES = f"{', '.join(NAMES)}, reward.NAME"
 _FORMATS = "\n\n".join(f"{one.name}: {one.about}" for one in FORMATS.values())
 
 
@@ -24,9 +25,7 @@ _FORMATS = "\n\n".join(f"{one.name}: {one.about}" for one in FORMATS.values())
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--teaches", default="default", show_default=True, help="Strategy that learns from imported decisions.")
-@click.option(
-    "--map", "map_", metavar="ROLE=COLUMN,…", help=f"Which column of a table holds what; roles: {', '.join(NAMES)}."
-)
+@click.option("--map", "map_", metavar="ROLE=COLUMN,…", help=f"Which column of a table holds what; roles: {_ROLES}.")
 @click.option("--likes-from", type=float, help="Lowest rating that says that somebody liked it; default: every one.")
 @options.database
 @options.as_json
@@ -63,7 +62,7 @@ def import_(
 
 
 @click.command()
-@click.argument("format_", metavar="FORMAT", type=click.Choice([name for name, one in FORMATS.items() if one.write]))
+@click.argument("format_", metavar="FORMAT", type=click.Choice([name for name, one in FORMATS.items() if one.writes]))
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @options.database
 def export(format_: str, path: Path, database: str | None) -> None:
