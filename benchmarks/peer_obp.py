@@ -1,7 +1,7 @@
 """Open Bandit Pipeline's estimators on request: `python -m benchmarks.peer_obp ROWS ACTIONS`, where that has obp.
 
-Prints one line of JSON for each name that comes in: seconds, and the value. It imports nothing of ours, so that it runs
-where we do not (obp declares Python below 3.11).
+Prints one line of JSON for each name that comes in: seconds of processor time, and the value. It imports nothing of
+ours, so that it runs where we do not (obp declares Python below 3.11).
 """
 
 import importlib
@@ -52,9 +52,9 @@ def answers(rows: int, actions: int) -> Iterator[str]:
         "estimated_rewards_by_reg_model": made["predicted"][:, :, None],
     }
     for name in sys.stdin:
-        started = time.perf_counter()
+        started = time.process_time()
         value = estimators[name.strip()].estimate_policy_value(**given)
-        yield json.dumps({"seconds": time.perf_counter() - started, "value": float(value)})
+        yield json.dumps({"seconds": time.process_time() - started, "value": float(value)})
 
 
 if __name__ == "__main__":

@@ -290,6 +290,11 @@ static PyMethodDef methods[] = {
     {"listed", (PyCFunction)(void (*)(void))native_listed, METH_FASTCALL, NULL},
     {"alike", (PyCFunction)(void (*)(void))native_alike, METH_FASTCALL, NULL},
     {"nearest", (PyCFunction)(void (*)(void))native_nearest, METH_FASTCALL, NULL},
+    {"crossed", (PyCFunction)(void (*)(void))native_crossed, METH_FASTCALL, NULL},
+    {"weighed", (PyCFunction)(void (*)(void))native_weighed, METH_FASTCALL, NULL},
+    {"weighted", (PyCFunction)(void (*)(void))native_weighted, METH_FASTCALL, NULL},
+    {"robust", (PyCFunction)(void (*)(void))native_robust, METH_FASTCALL, NULL},
+    {"direct", (PyCFunction)(void (*)(void))native_direct, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

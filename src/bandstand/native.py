@@ -1,6 +1,7 @@
-"""The compiled inner loops of `_native.c`, or None where they could not be built.
+"""The compiled inner loops of `_native*.c`, or None where they could not be built.
 
-Then NumPy does the same, to the last bit, and more slowly; `tests/contracts/test_native.py` holds the two equal.
+Then NumPy does the same, more slowly: what decides to the last bit, statistics up to the rounding of their sums;
+`tests/contracts/test_native*.py` hold the two equal.
 """
 
 from types import ModuleType

@@ -5,11 +5,13 @@ from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from bandstand.errors import InputError
+from bandstand.native import native
 from bandstand.stats.checks import column, same_length
 from bandstand.stats.moments import Moments
 
 # As in `moments`: cancellation leaves about this share of what was subtracted; a smaller spread is rounding.
 _ROUNDING = 1e-12
+_MOST_COMPILED = 8  # columns
 _PRODUCTS = 1 << 18  # of two numbers, at a time
 
 
@@ -47,6 +49,10 @@ class CrossMoments(Struct, frozen=True):
             raise InputError("no columns given, needs at least the outcome; add one column a value.")
         same_length(**named)
         given = list(named.values())
+        if native is not None and given[0].size and len(given) <= _MOST_COMPILED:
+            out = np.empty((len(given) + 1, len(given)))
+            native.crossed(out, *(np.ascontiguousarray(each) for each in given))
+            return _cross(given[0].size, out[0], out[1:])
         # So few rows at a time that their products stay in the caches, and BLAS does not start its threads.
         step = max(_PRODUCTS // len(given) ** 2, 64)
         n, means, products = 0, np.zeros(len(given)), np.zeros((len(given), len(given)))

@@ -7,6 +7,7 @@ from msgspec import Struct
 from numpy.typing import ArrayLike
 
 from bandstand.errors import InputError
+from bandstand.native import native
 from bandstand.stats.checks import column, same_length
 
 # Cancellation leaves about this share of the squares that were subtracted; a smaller spread is rounding.
@@ -44,6 +45,10 @@ class Moments(Struct, frozen=True):
         array = column(values, name="value")
         if not array.size:
             return cls()
+        if native is not None:
+            out = np.empty(2)
+            native.crossed(out, np.ascontiguousarray(array))
+            return cls(array.size, *out.tolist())
         # Taken from the first value, so that equal values have a spread of exactly zero.
         shifted = array - array[0]
         centre = shifted.mean()
@@ -100,6 +105,11 @@ class PairMoments(Struct, frozen=True):
         """Moments of a finite numerator and denominator per unit."""
         above, below = column(num, name="num"), column(den, name="den")
         same_length(num=above, den=below)
+        if native is not None and above.size:
+            out = np.empty(6)
+            native.crossed(out, np.ascontiguousarray(above), np.ascontiguousarray(below))
+            mean, mean_below, m2, cross, _, m2_below = out.tolist()
+            return cls(Moments(above.size, mean, m2), Moments(above.size, mean_below, m2_below), cross)
         over, under = Moments.of(above), Moments.of(below)
         return cls(over, under, float(np.dot(above - over.mean, below - under.mean)))
 

@@ -8,12 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import ArrayLike, NDArray
 
-from bandstand.errors import InputError
+from bandstand.native import native
 from bandstand.stats.checks import column, refuse_where, same_length
 from bandstand.stats.moments import Moments, PairMoments
-
-_BLOCK = 1 << 15  # rows that are summed at a time: four columns of them fit into a processor's second cache
-_DIGITS = 1e-3  # a spread below this share of the squares would lose more than three of its 16 digits to them
 
 
 def importance_weights(target: ArrayLike, logging: ArrayLike) -> NDArray[np.float64]:
@@ -37,6 +34,10 @@ def importance_weights(target: ArrayLike, logging: ArrayLike) -> NDArray[np.floa
     same_length(target=wanted, logging=logged)
     if not wanted.size:
         return wanted / logged
+    if native is not None:
+        weighed = np.empty(wanted.shape)
+        if native.weighed(np.ascontiguousarray(wanted), np.ascontiguousarray(logged), weighed):
+            return weighed
     # Extremes first, which takes no memory; a NaN is neither above nor below anything, so it is refused too.
     if not (logged.min() > 0 and logged.max() <= 1):
         refuse_where(~((logged > 0) & (logged <= 1)), logged, name="logging propensity", rule="must be > 0 and <= 1")
@@ -109,17 +110,9 @@ class WeightedSums(Struct, frozen=True):
         r, w = np.asarray(rewards, dtype=np.float64), np.asarray(weights, dtype=np.float64)
         if r.ndim != 1 or w.shape != r.shape:
             same_length(rewards=column(rewards, name="reward"), weights=column(weights, name="weight"))
-        if clusters is not None:
-            return _block(r, w, np.asarray(clusters))
-        whole = cls()
-        for start in range(0, r.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            try:
-                whole += _block(r[block], w[block], None)
-            except InputError:
-                _check(r, w)  # names the row by its place in the whole
-                raise
-        return whole
+        if clusters is None and native is not None and r.size and (found := _compiled(r, w)) is not None:
+            return found
+        return _with_numpy(r, w, None if clusters is None else np.asarray(clusters))
 
     def __add__(self, other: "WeightedSums") -> "WeightedSums":
         return WeightedSums(
@@ -146,8 +139,36 @@ class WeightedSums(Struct, frozen=True):
         return self.weight_by_row.num.n
 
 
-def _block(r: NDArray[np.float64], w: NDArray[np.float64], clusters: NDArray[Any] | None) -> WeightedSums:
-    """The sums of rows that fit into the processor's caches, and of a log with clusters."""
+def _compiled(r: NDArray[np.float64], w: NDArray[np.float64]) -> WeightedSums | None:
+    """The sums of all rows in one pass over memory; None where a row is not what it should be, or too large."""
+    if native is None:
+        return None
+    out = np.empty(17)
+    native.weighted(np.ascontiguousarray(r), np.ascontiguousarray(w), out)
+    if not (np.isfinite(out).all() and out[7] >= 0):
+        return None
+    total_w, w2, wr, w2r, w2r2, total_r, events, _, max_w, min_r, max_r = out[:11].tolist()
+    mean_w, mean_wr, m2_w, cross, _, m2_wr = out[11:].tolist()
+    of_w, of_wr, of_rows = Moments(r.size, mean_w, m2_w), Moments(r.size, mean_wr, m2_wr), Moments(r.size, 1.0, 0.0)
+    return WeightedSums(
+        n=r.size,
+        w=total_w,
+        w2=w2,
+        wr=wr,
+        w2r=w2r,
+        w2r2=w2r2,
+        r=total_r,
+        events=int(events),
+        max_w=max_w,
+        min_r=min_r,
+        max_r=max_r,
+        reward_by_row=PairMoments(of_wr, of_rows),
+        reward_by_weight=PairMoments(of_wr, of_w, cross),
+        weight_by_row=PairMoments(of_w, of_rows),
+    )
+
+
+def _with_numpy(r: NDArray[np.float64], w: NDArray[np.float64], clusters: NDArray[Any] | None) -> WeightedSums:
     if not r.size:
         return WeightedSums()
     low_r, high_r, low_w, high_w = (float(each) for each in (r.min(), r.max(), w.min(), w.max()))
@@ -157,42 +178,25 @@ def _block(r: NDArray[np.float64], w: NDArray[np.float64], clusters: NDArray[Any
     sums = WeightedSums(
         n=r.size,
         w=float(w.sum()),
-        w2=_dot(w, w),
+        w2=float(w @ w),
         wr=float(wr.sum()),
-        w2r=_dot(w, wr),
-        w2r2=_dot(wr, wr),
+        w2r=float(w @ wr),
+        w2r2=float(wr @ wr),
         r=float(r.sum()),
         events=int(np.count_nonzero(wr != 0)),
         max_w=high_w,
         min_r=low_r,
         max_r=high_r,
     )
-    if clusters is None:
-        return replace(sums, **_moments(sums, w, wr))
-    return _clustered(sums, w, wr, clusters)
-
-
-def _dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """By one thread: those of BLAS wait for each other in every block, for long where the machine is busy."""
-    return float(np.einsum("i,i->", a, b))
-
-
-def _moments(sums: WeightedSums, w: NDArray[np.float64], wr: NDArray[np.float64]) -> dict[str, PairMoments]:
-    """Of rows, out of the sums where these keep the digits, else from the rows again."""
-    n, mean_w, mean_wr = sums.n, sums.w / sums.n, sums.wr / sums.n
-    m2_w, m2_wr = sums.w2 - mean_w * sums.w, sums.w2r2 - mean_wr * sums.wr
-    of_rows = Moments(n, 1.0, 0.0)
-    if m2_w > _DIGITS * sums.w2 and m2_wr > _DIGITS * sums.w2r2:
-        of_w, of_wr = Moments(n, mean_w, m2_w), Moments(n, mean_wr, m2_wr)
-        pair = PairMoments(of_wr, of_w, sums.w2r - mean_w * sums.wr)
-    else:
-        pair = PairMoments.of(wr, w)
-        of_w, of_wr = pair.den, pair.num
-    return {
-        "reward_by_row": PairMoments(of_wr, of_rows),
-        "reward_by_weight": pair,
-        "weight_by_row": PairMoments(of_w, of_rows),
-    }
+    if clusters is not None:
+        return _clustered(sums, w, wr, clusters)
+    pair, of_rows = PairMoments.of(wr, w), Moments(r.size, 1.0, 0.0)
+    return replace(
+        sums,
+        reward_by_row=PairMoments(pair.num, of_rows),
+        reward_by_weight=pair,
+        weight_by_row=PairMoments(pair.den, of_rows),
+    )
 
 
 def _clustered(
