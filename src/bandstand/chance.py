@@ -1,7 +1,8 @@
 """Keyed chance: every random draw is a hash of what it is for, so that any decision can be made again."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 _DIGEST_BYTES = 8
 _SPAN = 2.0**53  # a double holds 53 bits exactly, so the result is always below 1
@@ -45,6 +46,12 @@ def uniforms(*parts: str | int, first: int, count: int) -> list[float]:
 def token(*parts: str | int) -> str:
     """A 16-digit hexadecimal name that depends on `parts` alone."""
     return f"{bits(*parts):016x}"
+
+
+def ids(secret: bytes) -> Iterator[str]:
+    """Endless names of 32 hexadecimal digits, none of which comes twice or is guessed without the secret (64 bytes at
+    most). To ask the system for each would let go of Python's lock, and wait for it behind a busy thread."""
+    return (hashlib.blake2b(b"%d" % number, key=secret, digest_size=16).hexdigest() for number in count())
 
 
 def _hash(parts: Iterable[str | int]) -> hashlib.blake2b:

@@ -7,7 +7,7 @@ from bandstand.api.answer import Answer
 from bandstand.api.bodies import Candidate, NextPage, Quality, Rank
 from bandstand.api.document import says
 from bandstand.api.reading import Http, PathId, body_of, identifier, read
-from bandstand.api.serving import Serving
+from bandstand.api.serving import Serving, Shared
 from bandstand.api.times import local_time
 from bandstand.errors import InputError
 from bandstand.events import Assignment, Decided, Filter, Inline, Pick, Request
@@ -55,7 +55,12 @@ async def rank(request: Http, serving: Serving) -> Answer:
 
     Without candidates the strategy's generators propose; the same key answers the same decision again.
     """
-    body = read(await body_of(request), _bodies)
+    return await ranked(await body_of(request.receive), serving)
+
+
+async def ranked(sent: bytes, serving: Shared) -> Answer:
+    """The same, of a body that is there: the server's outermost layer comes here directly."""
+    body = read(sent, _bodies)
     return _answered(await serving.live.rank(asked(body, now=serving.live.clock()), key=body.key), serving)
 
 
@@ -65,7 +70,7 @@ async def next_page(decision: PathId, request: Http, serving: Serving) -> Answer
 
     The answer is a decision of its own, from which the page after it is asked for. Asked again, it is the same.
     """
-    body = read(await body_of(request) or b"{}", _next_pages)
+    body = read(await body_of(request.receive) or b"{}", _next_pages)
     return _answered(await serving.live.next_page(identifier(decision, "decision"), body.n), serving)
 
 
@@ -95,7 +100,7 @@ def asked(body: Rank, *, now: float) -> Request:
     )
 
 
-def _answered(decided: Decided, serving: Serving) -> Answer:
+def _answered(decided: Decided, serving: Shared) -> Answer:
     serving.metrics.decided(decided.request.surface, decided.strategy)
     return Answer(_encoder.encode(slate(decided)))
 
