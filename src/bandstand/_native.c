@@ -290,6 +290,10 @@ static PyMethodDef methods[] = {
     {"listed", (PyCFunction)(void (*)(void))native_listed, METH_FASTCALL, NULL},
     {"alike", (PyCFunction)(void (*)(void))native_alike, METH_FASTCALL, NULL},
     {"nearest", (PyCFunction)(void (*)(void))native_nearest, METH_FASTCALL, NULL},
+    {"doubtful", (PyCFunction)(void (*)(void))native_doubtful, METH_FASTCALL, NULL},
+    {"found", (PyCFunction)(void (*)(void))native_found, METH_FASTCALL, NULL},
+    {"hashed", (PyCFunction)(void (*)(void))native_hashed, METH_FASTCALL, NULL},
+    {"uniforms", (PyCFunction)(void (*)(void))native_uniforms, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -62,3 +62,7 @@ PyObject *native_brought(PyObject *module, PyObject *const *args, Py_ssize_t giv
 PyObject *native_listed(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_alike(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_nearest(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_doubtful(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_found(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_hashed(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_uniforms(PyObject *module, PyObject *const *args, Py_ssize_t given);

@@ -1,5 +1,7 @@
 """`POST /v1/rank`: the hot path, from bytes to a decision and back."""
 
+from typing import cast
+
 import msgspec
 from litestar import post
 
@@ -14,6 +16,7 @@ from bandstand.events import Assignment, Decided, Filter, Inline, Pick, Request
 from bandstand.offer import GIVEN
 
 _LONGEST_ID = 256
+_GIVEN = [GIVEN.name]
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
@@ -120,21 +123,22 @@ def slate(decided: Decided) -> Slate:
 
 
 def _shown(pick: Pick) -> Shown:
-    sources = [source.name for source in pick.sources] or [GIVEN.name]
     return Shown(
-        item=pick.item,
-        position=pick.position,
-        propensity=pick.propensity,
-        score=pick.score,
-        sources=sources,
-        reason=pick.reason,
-        rule=pick.rule or msgspec.UNSET,
-        sponsored=pick.sponsored or msgspec.UNSET,
+        pick.item,
+        pick.position,
+        pick.propensity,
+        pick.score,
+        [source.name for source in pick.sources] if pick.sources else _GIVEN,
+        pick.reason,
+        pick.rule or msgspec.UNSET,
+        pick.sponsored or msgspec.UNSET,
     )
 
 
 def _candidates(named: tuple[str | Candidate, ...]) -> tuple[str | Inline, ...]:
-    return tuple([one if isinstance(one, str) else Inline(one.item, one.features) for one in named])
+    if Candidate in set(map(type, named)):
+        return tuple([one if isinstance(one, str) else Inline(one.item, one.features) for one in named])
+    return cast(tuple[str, ...], named)
 
 
 def _check_text(name: str, value: Quality) -> None:
