@@ -105,7 +105,8 @@ def _running(command: list[str], folder: Path, ready: str, more: dict[str, str])
     port = _free_port()
     # Bytecode is kept, as an installation does: without it a start takes seconds longer.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"PYTHONPATH": str(ROOT), "BANDSTAND_DATABASE": f"sqlite:///{folder}/bandstand.db", **more}
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    environment |= {"PYTHONPATH": path, "BANDSTAND_DATABASE": f"sqlite:///{folder}/bandstand.db", **more}
     with (folder / "server.log").open("wb") as log:
         started = time.perf_counter()
         process = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log)

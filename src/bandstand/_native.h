@@ -67,3 +67,7 @@ PyObject *native_weighed(PyObject *module, PyObject *const *args, Py_ssize_t giv
 PyObject *native_weighted(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_robust(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_direct(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_doubtful(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_found(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_hashed(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_uniforms(PyObject *module, PyObject *const *args, Py_ssize_t given);

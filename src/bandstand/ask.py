@@ -13,6 +13,7 @@ from bandstand.events import Filter, Inline, Request, UserPut
 from bandstand.expressions import parse
 from bandstand.features import context_features, segments
 from bandstand.matching import Facts, mask
+from bandstand.native import native
 from bandstand.ruling import Rulings, facts_of, left_out, own, rulings, why_not
 from bandstand.state import History, State
 from bandstand.strategy import LONGEST_SLATE, Surface
@@ -145,8 +146,7 @@ def _given(
 ) -> Given:
     """Each candidate once, but for those that may not be shown, and why these may not."""
     catalogue = state.catalogue
-    names = list(dict.fromkeys([item for item in candidates if isinstance(item, str)]))
-    rows = np.array(list(map(catalogue.rows.get, names, repeat(-1))), np.int64)
+    names, rows, described = _found(catalogue.rows, candidates)
     shown = catalogue.shown(rows, request.time)
     if ruled_out:
         shown &= np.array([item not in ruled_out for item in names], np.bool_)
@@ -164,18 +164,31 @@ def _given(
     skipped = {}
     lacks = "without the tags of the filter" if wanted.where is None else "not as the filter wants it"
     otherwise = f"unavailable, expired, or {lacks}"
-    for at in np.flatnonzero(~shown).tolist():
+    for at in () if shown.all() else np.flatnonzero(~shown).tolist():
         why = ruled_out.get(names[at]) or by_rule.get(names[at], otherwise)
         skipped[names[at]] = why if int(rows[at]) in catalogue.known else "not in the catalogue"
     if skipped:
         names, rows = [names[at] for at in np.flatnonzero(shown)], rows[shown]
-    inline = {described.item: described for described in candidates if isinstance(described, Inline)}
+    if not described:
+        return Given(names, rows, [], skipped)
+    inline = {one.item: one for one in described}
     for item, why in (ruled_out | _own_left_out(list(inline.values()), wanted, ruled)).items():
         if item in inline:
             skipped[item] = why
             del inline[item]
-    known = set(names) if inline else ()
-    return Given(names, rows, [described for item, described in inline.items() if item not in known], skipped)
+    known = set(names)
+    return Given(names, rows, [one for item, one in inline.items() if item not in known], skipped)
+
+
+def _found(known: dict[str, int], candidates: Sequence[str | Inline]) -> tuple[list[str], Rows, list[Inline]]:
+    """The different names among the candidates, the row of each, -1 where there is none, and the other candidates."""
+    if native is None:
+        names = list(dict.fromkeys([item for item in candidates if isinstance(item, str)]))
+        rows = np.array(list(map(known.get, names, repeat(-1))), np.int64)
+        return names, rows, [one for one in candidates if isinstance(one, Inline)]
+    rows = np.empty(len(candidates), np.int64)
+    names, described = native.found(known, tuple(candidates), rows)
+    return names, rows[: len(names)], described
 
 
 def _own_left_out(inline: list[Inline], wanted: Filter, ruled: Rulings) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """Keyed chance: every random draw is a hash of what it is for, so that any decision can be made again."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+from bandstand.native import native
 
 _DIGEST_BYTES = 8
 _SPAN = 2.0**53  # a double holds 53 bits exactly, so the result is always below 1
@@ -23,7 +26,7 @@ def uniform(*parts: str | int) -> float:
     >>> uniform("decision-1", 0) == uniform("decision-1", 1)
     False
     """
-    return (bits(*parts) >> 11) / _SPAN
+    return _span(_hash(parts))
 
 
 def uniforms(*parts: str | int, first: int, count: int) -> list[float]:
@@ -32,13 +35,10 @@ def uniforms(*parts: str | int, first: int, count: int) -> list[float]:
     >>> uniforms("decision-1", first=0, count=2) == [uniform("decision-1", 0), uniform("decision-1", 1)]
     True
     """
-    common = _hash(parts)
-    found = []
-    for position in range(first, first + count):
-        digest = common.copy()
-        text = str(position).encode()
-        digest.update(len(text).to_bytes(4, "big") + text)
-        found.append((int.from_bytes(digest.digest(), "big") >> 11) / _SPAN)
+    common = b"".join(map(_prefixed, parts))
+    found = None if native is None else native.uniforms(common, first, count)
+    if found is None:
+        found = [_span(_hash((*parts, position))) for position in range(first, first + count)]
     return found
 
 
@@ -47,9 +47,20 @@ def token(*parts: str | int) -> str:
     return f"{bits(*parts):016x}"
 
 
+def ids(secret: bytes) -> Iterator[str]:
+    """Endless names of 32 hexadecimal digits, none of which comes twice or is guessed without the secret (64 bytes at
+    most). To ask the system for each would let go of Python's lock, and wait for it behind a busy thread."""
+    return (hashlib.blake2b(b"%d" % number, key=secret, digest_size=16).hexdigest() for number in count())
+
+
+def _span(digest: hashlib.blake2b) -> float:
+    return (int.from_bytes(digest.digest(), "big") >> 11) / _SPAN
+
+
 def _hash(parts: Iterable[str | int]) -> hashlib.blake2b:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        text = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(text).to_bytes(4, "big") + text)
-    return digest
+    return hashlib.blake2b(b"".join(map(_prefixed, parts)), digest_size=_DIGEST_BYTES)
+
+
+def _prefixed(part: str | int) -> bytes:
+    text = str(part).encode("utf-8", "surrogatepass")
+    return len(text).to_bytes(4, "big") + text

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandstand.events import Feature, Features, Request, Scalar, Source
+from bandstand.native import native
 
 Indices = npt.NDArray[np.uint32]
 Values = npt.NDArray[np.float32]
@@ -45,9 +46,13 @@ def feature_hash(name: str) -> int:
 
 def hashed(namespace: str, features: Mapping[str, float]) -> tuple[Indices, Values]:
     """The features' places (32 bits; a table of 2^b weights uses the low b) and values, in their order."""
-    names = np.array(list(map(feature_hash, features)), np.uint32)
-    names += np.uint32(NAMESPACES[namespace])
-    return names, np.array(list(features.values()), np.float32)
+    if native is None:
+        names = np.array(list(map(feature_hash, features)), np.uint32)
+        names += np.uint32(NAMESPACES[namespace])
+        return names, np.array(list(features.values()), np.float32)
+    names, values = np.empty(len(features), np.uint32), np.empty(len(features), np.float32)
+    native.hashed(dict(features), feature_hash, NAMESPACES[namespace], names, values)
+    return names, values
 
 
 def hidden(name: str) -> str:
@@ -89,6 +94,8 @@ def _name(out: dict[str, float], name: str, value: Feature) -> None:
     if isinstance(value, str):
         if len(value) <= _LONGEST_CATEGORY:
             out[f"{name}={value}"] = 1.0
+    elif type(value) is float:  # most are
+        out[name] = math.copysign(math.log1p(abs(value)), value)
     elif isinstance(value, bool):
         out[f"{name}={str(value).lower()}"] = 1.0
     elif isinstance(value, list):
@@ -120,6 +127,8 @@ def context_features(request: Request) -> dict[str, float]:
         if name == "location" and isinstance(value, str):
             out[f"country={value.partition('-')[0]}"] = 1.0
             out[f"region={value}"] = 1.0
+        elif isinstance(value, str) and name != "item" and len(value) <= _LONGEST_CATEGORY:
+            out[f"{name}={value}"] = 1.0
         elif name != "item":
             _name(out, name, value)
     return out

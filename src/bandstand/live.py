@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import os
 import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from bandstand.chance import token
+from bandstand.chance import ids, token
 from bandstand.engine import Engine, same_request
 from bandstand.erasure import erase
 from bandstand.errors import BusyError, ConflictError
@@ -52,6 +53,7 @@ class Live:
         self._most_waiting = (queue + 1) // 2
         self._turns = Turns(_IN_LINE)
         self._alone = alone
+        self._ids = ids(os.urandom(32))
         self._tasks: list[asyncio.Task[None]] = []
         self._served: deque[Published] = deque([engine.model.published], maxlen=_WEIGHTS_KEPT)
 
@@ -94,7 +96,7 @@ class Live:
     async def rank(self, request: Request, *, key: str | None = None) -> Decided:
         """A durable decision. The same `key` again answers the decision that it made the first time; ConflictError
         where it comes with another request."""
-        decision = uuid.uuid4().hex if key is None else token("rank", key) + token("rank again", key)
+        decision = next(self._ids) if key is None else token("rank", key) + token("rank again", key)
         decided, anew = await self._decided(request, decision)
         if not anew and not same_request(decided, request):
             raise ConflictError(

@@ -74,15 +74,16 @@ def picked(
 ) -> tuple[Pick, ...]:
     """The chosen candidates, with the evidence that a learner needs and the reasons that people read; `placed` says
     which rule placed a candidate."""
-    brought = _brought(state, offer, [index for index, _ in drawn])
-    return tuple(
-        _by_rule(
-            _pick(
-                state, offer, index, brought[slot], position=position, propensity=propensity, score=float(scores[index])
-            ),
-            placed.get(index),
-        )
-        for slot, (position, (index, propensity)) in enumerate(enumerate(drawn, start=first_position))
+    chosen = [index for index, _ in drawn]
+    brought, worths = _brought(state, offer, chosen), scores[chosen].tolist()
+    picks = tuple(
+        [
+            _pick(state, offer, index, brought[slot], first_position + slot, propensity, worths[slot])
+            for slot, (index, propensity) in enumerate(drawn)
+        ]
+    )
+    return (
+        tuple(_by_rule(pick, placed.get(index)) for pick, index in zip(picks, chosen, strict=True)) if placed else picks
     )
 
 
@@ -97,6 +98,8 @@ def _by_rule(pick: Pick, rule: AnyRule | None) -> Pick:
 def _brought(state: State, offer: Offer, chosen: Sequence[int]) -> list[list[int]]:
     """For each of these candidates and each generator, the row of the history that brought it there, or NOBODY."""
     names = offer.candidates.names
+    if not names:
+        return [[]] * len(chosen)
     brought = np.full((len(chosen), len(names)), NOBODY)
     if offer.ask is not None:
         rows, ranks = offer.candidates.rows[chosen], offer.candidates.ranks[chosen]
@@ -110,7 +113,7 @@ def _brought(state: State, offer: Offer, chosen: Sequence[int]) -> list[list[int
 
 
 def _pick(
-    state: State, offer: Offer, index: int, brought: Sequence[int], *, position: int, propensity: float, score: float
+    state: State, offer: Offer, index: int, brought: Sequence[int], position: int, propensity: float, score: float
 ) -> Pick:
     first_inline = len(offer.candidates.rows)
     if index >= first_inline:
@@ -123,9 +126,9 @@ def _pick(
         position,
         propensity,
         score,
-        sources=said,
-        reason=_reason(state, row, said, offer.ask),
-        version=state.catalogue.known[row].version,
+        said,
+        _reason(state, row, said, offer.ask) if said else _RANKED,
+        state.catalogue.known[row].version,
     )
 
 
@@ -229,8 +232,6 @@ def _source_places(names: tuple[str, ...]) -> Indices:
 
 def _reason(state: State, row: int, said: tuple[Source, ...], ask: Ask | None) -> str:
     """In the words of the generator that ranked it highest, and rather of one that says which item brought it."""
-    if not said:
-        return _RANKED
     # That a rule brought it is said only where nothing else did: it may not be the rule that put it where it is.
     first = min(said, key=lambda source: (source.name == PROMOTED, source.because is None, source.rank))
     terms: list[str] = []

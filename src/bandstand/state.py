@@ -203,15 +203,19 @@ class State(Plain):
             past = self.histories.get(f"s:{session}")
         if past is None:
             return _NOTHING_DONE
-        worths = np.array(past.worths)
-        return History(np.array(past.rows), _FADING[: len(worths)] * (worths / worths.max()))
+        count = len(past.rows)
+        worths = np.fromiter(past.worths, np.float64, count)
+        return History(np.fromiter(past.rows, np.int64, count), _FADING[:count] * (worths / worths.max()))
 
     def recent(self, user: str | None, session: str | None) -> Recent:
         """What was done in this session, or by this user where there is no session or it is new."""
         past = self.histories.get(f"s:{session}") if session is not None else None
         if past is None and user is not None:
             past = self.histories.get(f"u:{user}")
-        return _NOTHING_RECENT if past is None else Recent(np.array(past.rows), np.array(past.at))
+        if past is None:
+            return _NOTHING_RECENT
+        count = len(past.rows)
+        return Recent(np.fromiter(past.rows, np.int64, count), np.fromiter(past.at, np.float64, count))
 
     def showings(self, user: str | None, session: str | None) -> Showings:
         """What this user was shown lately, or this session where the user is unknown or new."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -22,8 +21,7 @@ def body_in(messages: Iterable[dict[str, Any]]) -> bytes:
     async def receive() -> Any:
         return left.pop(0) if left else await asyncio.Event().wait()
 
-    request: Any = SimpleNamespace(receive=receive)
-    return asyncio.run(reading.body_of(request, limit=10))
+    return asyncio.run(reading.body_of(receive, limit=10))
 
 
 def chunk(body: bytes, more_body: bool = True) -> dict[str, Any]:

@@ -260,6 +260,22 @@ def test_any_fact_comes_back_equal(log: EventLog, fact: AnyFact, at: float) -> N
         assert log.find(key) == stored
 
 
+@pytest.mark.parametrize(
+    "decided",
+    [
+        Decided("d", Request("home", math.nan), "default", (), 0),
+        Decided("d", Request("home", 0.0, context={"x": math.inf}), "default", (), 0),
+        Decided("d", Request("home", 0.0), "default", (Pick("null", 0, 1.0, -math.inf),), 0),
+        Decided("d", Request("home", 0.0), "default", (Pick("a", 0, 1.0, 0.0, (Source("s", math.nan, 0, "b"),)),), 0),
+        Decided("d", Request("home", 0.0), "default", (), 0, user={"likes null": math.nan}),
+    ],
+)
+def test_a_decision_with_a_number_that_is_not_finite_is_refused(log: EventLog, decided: Decided) -> None:
+    with pytest.raises(InputError, match="numbers must be finite"):
+        log.append([Draft(decided, 1.0)])
+    assert log.head() == 0
+
+
 def anonymous(fact: AnyFact) -> AnyFact:
     assert isinstance(fact, Interacted)
     return msgspec.structs.replace(fact, user="someone")

@@ -3,6 +3,7 @@
 from asyncio import Lock
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 from litestar import Litestar, get
@@ -83,7 +84,7 @@ def create_api(live: Live, steward: Steward | None = None) -> Litestar:
     described = msgspec.json.encode(document(api.routes))
     api.register(_schema(described))
     # Litestar's own middleware does not see a request whose route is unknown.
-    api.asgi_handler = rim(api.asgi_handler, metrics.answered, live)
+    api.asgi_handler = rim(api.asgi_handler, metrics.answered, live, partial(rank.ranked, serving=shared))
     return api
 
 

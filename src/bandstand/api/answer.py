@@ -1,7 +1,9 @@
 """What leaves the server: answers as JSON, and every failure in one shape with a fitting status."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -29,6 +31,7 @@ _STATUS_OF_KIND: tuple[tuple[type[BandstandError], int], ...] = (
 )
 _logger = logging.getLogger("bandstand")
 _encoder = msgspec.json.Encoder()
+_NO_MORE: Mapping[str, str] = MappingProxyType({})
 
 
 class Error(msgspec.Struct, frozen=True):
@@ -47,17 +50,26 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Answer:
-    """A finished answer. Litestar's own response objects cost as much as everything else that it does for a request."""
+    """A finished answer; `more` are headers beside those that the body has.
 
-    __slots__ = ("body", "headers", "status")
+    Litestar's own response objects cost as much as everything else that it does for a request.
+    """
 
-    def __init__(self, body: bytes = b"", *, status: int = 200, media_type: str = JSON) -> None:
+    __slots__ = ("body", "media_type", "more", "status")
+
+    def __init__(
+        self, body: bytes = b"", *, status: int = 200, media_type: str = JSON, more: Mapping[str, str] = _NO_MORE
+    ) -> None:
         self.body = body
         self.status = status
-        self.headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
+        self.media_type = media_type
+        self.more = more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [] if self.status == HTTPStatus.NO_CONTENT else self.headers
+        headers = [(name.encode(), text.encode()) for name, text in self.more.items()]
+        if self.status != HTTPStatus.NO_CONTENT:
+            length = str(len(self.body)).encode()
+            headers += (b"content-type", self.media_type.encode()), (b"content-length", length)
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
@@ -85,8 +97,14 @@ def explained(error: BandstandError, request: str, *, within: str = "") -> Error
 
 
 def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """`failure` for Litestar."""
+    told = failure(request.scope, error)
+    return Response(told.body, status_code=told.status, headers=dict(told.more), media_type=JSON)
+
+
+def failure(scope: Scope, error: Exception) -> Answer:
     """The answer to a request that raised `error`. What nobody expected is logged, and told to nobody else."""
-    id_ = request_id(request.scope)
+    id_ = request_id(scope)
     headers: dict[str, str] = {}
     match error:
         case BandstandError():
@@ -95,14 +113,13 @@ def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
                 headers["retry-after"] = "1"
                 _logger.warning("request %s: %s", id_, error)
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            status, content = error.status_code, _of_the_framework(error, request)
+            status, content = error.status_code, _of_the_framework(error, scope)
             headers |= error.headers or {}
         case _:
             _logger.error("request %s: %s", id_, error, exc_info=error)
             message = f"request {id_}: the server failed; its log has the reason under this id"
             status, content = 500, Error("internal", message, None, id_)
-    body = _encoder.encode(Failure(content))
-    return Response(body, status_code=status, headers=headers, media_type=JSON)
+    return Answer(_encoder.encode(Failure(content)), status=status, more=headers)
 
 
 def _status(error: BandstandError) -> int:
@@ -112,9 +129,9 @@ def _status(error: BandstandError) -> int:
     return next((status for kind, status in _STATUS_OF_KIND if isinstance(error, kind)), 500)
 
 
-def _of_the_framework(error: HTTPException, request: Request[Any, Any, Any]) -> Error:
+def _of_the_framework(error: HTTPException, scope: Scope) -> Error:
     """What routing refused, in our words."""
-    asked, id_ = f"{request.method} {request.scope['path'][:300]}", request_id(request.scope)
+    asked, id_ = f"{scope.get('method')} {scope['path'][:300]}", request_id(scope)
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
             how = "an id's slashes are written %2F; /schema lists the routes"

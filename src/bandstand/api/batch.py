@@ -42,7 +42,7 @@ async def take(
     limit: int = LARGEST_BODY,
 ) -> Outcome:
     """Record the facts that the body's entries mean. A body of one object fails as a whole where it is at fault."""
-    body = await body_of(request, limit=limit)
+    body = await body_of(request.receive, limit=limit)
     several = entries(body, most=most)
     outcome = Outcome()
     if several is None:

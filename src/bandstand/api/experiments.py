@@ -67,7 +67,7 @@ async def put_experiment(request: Http, experiment: PathId, serving: Serving) ->
     so.
     """
     name = identifier(experiment, "experiment")
-    given = read(await body_of(request), _objects)
+    given = read(await body_of(request.receive), _objects)
     definition = described({"name": name} | given)
     if definition.name != name:
         raise InputError(f"name == {definition.name!r}, must be {name!r} as in the path, or left out", field="name")
@@ -101,7 +101,7 @@ async def archive_experiment(experiment: PathId, serving: Serving) -> Answer:
 @post("/v1/experiments/{experiment:str}/ship", status_code=200, opt=says(Standing, body=Ship))
 async def ship_experiment(request: Http, experiment: PathId, serving: Serving) -> Answer:
     """Make a variant the surface's way to rank, with what it has learned. This ends the experiment."""
-    body = read(await body_of(request), _ships)
+    body = read(await body_of(request.receive), _ships)
     async with serving.changing:
         trial = _trial(serving.live, experiment)
         fact = shipped(serving.live.engine.model.state, trial.definition.name, body.winner)

@@ -73,7 +73,7 @@ async def get_item(item: PathId, serving: Serving) -> Answer:
 async def put_item(request: Http, item: PathId, serving: Serving) -> Answer:
     """Put one item, replacing its earlier version whole."""
     id_ = identifier(item, "item")
-    body = read(await body_of(request), _items)
+    body = read(await body_of(request.receive), _items)
     if body.item is not None and body.item != id_:
         raise InputError(f"item == {body.item!r}, must be {id_!r} as in the path, or left out", field="item")
     fact = _put(id_, body)

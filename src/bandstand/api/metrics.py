@@ -1,5 +1,6 @@
 """What the server counts about itself, in Prometheus' terms."""
 
+from functools import cache
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -24,6 +25,9 @@ class Metrics:
         self._decisions = Counter(
             "bandstand_decisions", "Slates decided.", ["surface", "strategy"], registry=self._registry
         )
+        # The lines of a counter, as prometheus_client finds them anew each time.
+        self._requests_of = cache(self._requests.labels)
+        self._decisions_of = cache(self._decisions.labels)
         self._rewards = Counter("bandstand_rewards", "Rewards recorded.", registry=self._registry)
         self._steward = Counter(
             "bandstand_steward",
@@ -41,12 +45,12 @@ class Metrics:
         )
 
     def answered(self, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, str(status)).inc()
+        self._requests_of(route, status).inc()
         if route == _RANK and status == HTTPStatus.OK:
             self._rank_s.observe(seconds)
 
     def decided(self, surface: str, strategy: str) -> None:
-        self._decisions.labels(surface, strategy).inc()
+        self._decisions_of(surface, strategy).inc()
 
     def rewarded(self, count: int) -> None:
         self._rewards.inc(count)

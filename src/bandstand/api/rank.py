@@ -1,5 +1,7 @@
 """`POST /v1/rank`: the hot path, from bytes to a decision and back."""
 
+from typing import cast
+
 import msgspec
 from litestar import post
 
@@ -7,13 +9,14 @@ from bandstand.api.answer import Answer
 from bandstand.api.bodies import Candidate, NextPage, Quality, Rank
 from bandstand.api.document import says
 from bandstand.api.reading import Http, PathId, body_of, identifier, read
-from bandstand.api.serving import Serving
+from bandstand.api.serving import Serving, Shared
 from bandstand.api.times import local_time
 from bandstand.errors import InputError
 from bandstand.events import Assignment, Decided, Filter, Inline, Pick, Request
 from bandstand.offer import GIVEN
 
 _LONGEST_ID = 256
+_GIVEN = [GIVEN.name]
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +58,12 @@ async def rank(request: Http, serving: Serving) -> Answer:
 
     Without candidates the strategy's generators propose; the same key answers the same decision again.
     """
-    body = read(await body_of(request), _bodies)
+    return await ranked(await body_of(request.receive), serving)
+
+
+async def ranked(sent: bytes, serving: Shared) -> Answer:
+    """The same, of a body that is there: the server's outermost layer comes here directly."""
+    body = read(sent, _bodies)
     return _answered(await serving.live.rank(asked(body, now=serving.live.clock()), key=body.key), serving)
 
 
@@ -65,7 +73,7 @@ async def next_page(decision: PathId, request: Http, serving: Serving) -> Answer
 
     The answer is a decision of its own, from which the page after it is asked for. Asked again, it is the same.
     """
-    body = read(await body_of(request) or b"{}", _next_pages)
+    body = read(await body_of(request.receive) or b"{}", _next_pages)
     return _answered(await serving.live.next_page(identifier(decision, "decision"), body.n), serving)
 
 
@@ -95,7 +103,7 @@ def asked(body: Rank, *, now: float) -> Request:
     )
 
 
-def _answered(decided: Decided, serving: Serving) -> Answer:
+def _answered(decided: Decided, serving: Shared) -> Answer:
     serving.metrics.decided(decided.request.surface, decided.strategy)
     return Answer(_encoder.encode(slate(decided)))
 
@@ -115,21 +123,22 @@ def slate(decided: Decided) -> Slate:
 
 
 def _shown(pick: Pick) -> Shown:
-    sources = [source.name for source in pick.sources] or [GIVEN.name]
     return Shown(
-        item=pick.item,
-        position=pick.position,
-        propensity=pick.propensity,
-        score=pick.score,
-        sources=sources,
-        reason=pick.reason,
-        rule=pick.rule or msgspec.UNSET,
-        sponsored=pick.sponsored or msgspec.UNSET,
+        pick.item,
+        pick.position,
+        pick.propensity,
+        pick.score,
+        [source.name for source in pick.sources] if pick.sources else _GIVEN,
+        pick.reason,
+        pick.rule or msgspec.UNSET,
+        pick.sponsored or msgspec.UNSET,
     )
 
 
 def _candidates(named: tuple[str | Candidate, ...]) -> tuple[str | Inline, ...]:
-    return tuple([one if isinstance(one, str) else Inline(one.item, one.features) for one in named])
+    if Candidate in set(map(type, named)):
+        return tuple([one if isinstance(one, str) else Inline(one.item, one.features) for one in named])
+    return cast(tuple[str, ...], named)
 
 
 def _check_text(name: str, value: Quality) -> None:

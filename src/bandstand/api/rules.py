@@ -35,7 +35,7 @@ async def put_rule(request: Http, rule: PathId, serving: Serving) -> Answer:
     The body is the structure of a rule's TOML file; its name may be left out.
     """
     name = identifier(rule, "rule")
-    given = read(await body_of(request), _rules)
+    given = read(await body_of(request.receive), _rules)
     if given.name not in ("", name):
         raise InputError(f"name == {given.name!r}, must be {name!r} as in the path, or left out", field="name")
     definition = msgspec.structs.replace(given, name=name)

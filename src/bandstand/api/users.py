@@ -44,7 +44,7 @@ async def put_user(request: Http, user: PathId, serving: Serving) -> Answer:
     Without `personalize` neither history nor profile enter this user's slates, from the next one on.
     """
     id_ = identifier(user, "user")
-    body = read(await body_of(request), _users)
+    body = read(await body_of(request.receive), _users)
     if body.user is not None and body.user != id_:
         raise InputError(f"user == {body.user!r}, must be {id_!r} as in the path, or left out", field="user")
     fact = UserPut(id_, body.features, body.personalize, body.blocked_items, body.blocked_tags)

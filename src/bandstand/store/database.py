@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     NullPool,
+    PoolProxiedConnection,
     QueuePool,
     Table,
     create_engine,
@@ -81,6 +82,7 @@ class Database:
         self._lock: int | None = None
         self._writes: Engine | None = None
         self._reads: Engine | None = None
+        self._alone: PoolProxiedConnection | None = None
         try:
             if address.drivername == "sqlite":
                 self._reach_file(Path(address.database or "").resolve(), readonly=readonly, cache=cache)
@@ -112,6 +114,19 @@ class Database:
                 _take_turn(connection, self._table)
                 yield connection
 
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection | None]:
+        """The table's only writer as SQLite's driver has it, past SQLAlchemy: a connection on which each statement is a
+        transaction of its own, durable when it returns. None in a database that other processes write too."""
+        with self._turn:
+            if self._path is None or self._writes is None:
+                yield None
+                return
+            with _failures(self.name):
+                if self._alone is None:
+                    self._alone = self._writes.raw_connection()
+                yield self._alone.driver_connection
+
     def drop_old_pages(self) -> None:
         """Leave no copy of overwritten content beside an SQLite file."""
         with self._turn, _failures(self.name):
@@ -136,11 +151,13 @@ class Database:
 
     def close(self) -> None:
         with self._turn:
+            if self._alone is not None:
+                self._alone.close()
             # Readers first: the last connection to leave moves the write-ahead log into the file, if it may write.
             for engine in (self._reads, self._writes):
                 if engine is not None:
                     engine.dispose()
-            self._reads = self._writes = None
+            self._reads = self._writes = self._alone = None
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
@@ -151,7 +168,7 @@ class Database:
             self._lock = _writers_lock(path, self.name)
             if cache and path.exists() and not _sound(path, self._table):
                 _set_aside(path)
-            self._writes = _file_engine(path, "rwc", _WRITER, size=1)
+            self._writes = _file_engine(path, "rwc", _WRITER, size=2)
             event.listen(self._writes, "begin", _begin)
         self._reads = _file_engine(path, "ro", _READER, size=0 if cache else 5)
 
@@ -333,8 +350,9 @@ def _failures(name: str) -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise BusyError(f"{name}: all connections are in use; try again in a second") from error
-    except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or "unreached"
+    except (DBAPIError, sqlite3.Error) as error:
+        told = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(told, "sqlite_errorname", None) or getattr(told, "sqlstate", None) or "unreached"
         kind, meaning = next((kind, meaning) for codes, kind, meaning in _MEANING if code.startswith(codes))
-        text = " ".join(str(error.orig).split())
+        text = " ".join(str(told).split())
         raise kind(f"{name}: {text}; {meaning}", code="damaged" if code.startswith(_DAMAGED) else None) from error

@@ -8,7 +8,7 @@ import msgspec
 
 from bandstand import events
 from bandstand.errors import InputError, StoreError
-from bandstand.events import AnyFact, Draft, Entry
+from bandstand.events import AnyFact, Decided, Draft, Entry
 from bandstand.store import Appended
 
 KEY_BYTES = 2600
@@ -40,14 +40,24 @@ def line(draft: Draft) -> Line:
 
 
 def written(fact: AnyFact) -> tuple[str, AnyFact]:
-    """The fact as text, and as that text reads."""
+    """The fact as text, and as that text reads: a decision is what was made, for reading it would cost as much as all
+    else that is done to write it down."""
     try:
         body = events.encode(fact)
-        return body.decode(), events.decode(body)
+        return body.decode(), fact if isinstance(fact, Decided) and _reads_alike(fact, body) else events.decode(body)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise InputError(
             f"{events.kind(fact)}: cannot be written down ({error}); numbers must be finite and texts valid Unicode"
         ) from error
+
+
+def _reads_alike(decided: Decided, body: bytes) -> bool:
+    """A number that is not finite is written as null, so where each null is of a source that nothing brought, there is
+    none. An imported decision was not made here, out of what the types say."""
+    nulls = body.count(b"null")
+    if nulls:
+        nulls -= sum([source.because is None for pick in decided.picks for source in pick.sources])
+    return not nulls and not decided.imported
 
 
 def entry(seq: int, at: float, body: str) -> Entry:
