@@ -27,6 +27,7 @@ SINGLE: Mapping[str, str] = MappingProxyType(
         "snips": f"{_PROPENSITIES}; in short logs a small bias remains",
         "empirical_likelihood": f"{_PROPENSITIES}; no weight can exceed the largest one given",
         "bernstein": f"{_PROPENSITIES}; no weight can exceed the largest one given",
+        "hoeffding": f"{_PROPENSITIES}; no weight can exceed the largest one given",
         "clopper_pearson": "rewards are 0 or 1, and the log is worth its rows divided by the largest weight",
         "rare_events": f"{_PROPENSITIES}; no weight can exceed the largest one given",
         "poisson_bootstrap": f"{_PROPENSITIES}; units are independent, and enough of them have a reward",
