@@ -57,7 +57,7 @@ def scored(estimator: Estimator, case: Case) -> Scored:
             "take whole_slate_snips or reward_interaction_snips",
             field="estimator",
         )
-    return estimator.scored(case)
+    return estimator.scored(case)._replace(dropped=case.rows.dropped)
 
 
 def logged(estimator: Estimator, case: Case) -> Floats:

@@ -86,6 +86,7 @@ def walked(
             earned=past.earned(fact, seen, surface, question.metrics),
             unsupported=[0.0 if None in (side, logger) else unsupported(side, logger) for side in sides],  # type: ignore[arg-type]
             candidates=_candidates(fact, logger),
+            dropped=0.0 if kept else fact.dropped,
         )
         if logger is None:
             never.add(fact, sides)
