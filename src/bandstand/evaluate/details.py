@@ -8,13 +8,12 @@ import msgspec
 import numpy as np
 
 from bandstand.evaluate import support
-from bandstand.evaluate.estimators import LEVELS, Estimator, scored
+from bandstand.evaluate.estimators import Estimator, scored
 from bandstand.evaluate.evidence import Evidence
 from bandstand.evaluate.question import Question, Target
 from bandstand.evaluate.result import Day, Details, Heavy, Level, Slot
 from bandstand.evaluate.rows import Floats, Rows
 from bandstand.evaluate.scored import Case, Scored
-from bandstand.evaluate.single import LEVEL
 from bandstand.evaluate.uncertainty import effective, moments, standing_weights
 from bandstand.evaluate.walk import Walked
 from bandstand.events import Decided
@@ -135,13 +134,13 @@ def _heaviest(studied: Studied, weights: Floats) -> tuple[Heavy, ...]:
 
 
 def _levels(studied: Studied, target: int, metric: int, weights: Floats) -> tuple[Level, ...]:
-    shrink = studied.estimator.shrink
-    if shrink is None:
+    shrunk = studied.estimator.shrunk
+    if shrunk is None:
         return ()
-    asked = LEVEL if studied.question.level is None else studied.question.level
+    asked = shrunk.level if studied.question.level is None else studied.question.level
     found = []
-    for level in sorted({*LEVELS, asked}):
+    for level in sorted({*shrunk.levels, asked}):
         value = scored(studied.estimator, studied.case(target, metric, level)).value
-        kept = float(shrink(weights, level).sum() / weights.sum()) if weights.any() else 1.0
+        kept = float(shrunk.of(weights, level).sum() / weights.sum()) if weights.any() else 1.0
         found.append(Level(level, kept, value))
     return tuple(found)

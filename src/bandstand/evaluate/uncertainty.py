@@ -28,6 +28,9 @@ RICH: Final = 200
 _UNBOUNDED: Final = 0.05
 """A weight that may reach this share of all rows bounds nothing: one row could be worth that much."""
 
+_BOUNDLESS: Final = 1e6
+"""Of a larger bound, as that of a long slate, nobody can picture the weight, and none tightens anything."""
+
 _SEED: Final = 1
 """Of the bootstrap: the same log gives the same interval."""
 
@@ -133,7 +136,9 @@ def _from_sums(scored: Scored, doubt: Doubt, kind: str, by: str) -> Bracketed:
         found = bernstein(total, max_weight=most, reward_range=possible, alpha=doubt.alpha)
         return Bracketed(_around(scored.value, found, doubt), "empirical Bernstein, holds for every n")
     found = rare_events(total, max_weight=max(most, 1 + 1e-9), reward_range=possible, alpha=doubt.alpha)
-    cap = "without a largest weight" if math.isinf(most) else f"no weight above {most:.4g}"
+    cap = f"no weight above {most:,.4g}" if most < _BOUNDLESS else "weights as good as unbounded"
+    if math.isinf(most):
+        cap = "without a largest weight"
     rare = ", with the exact binomial" if total.events < LEAST_EVENTS else ""
     return Bracketed(_around(scored.value, found, doubt), f"empirical likelihood, {cap}{rare}{by}")
 
