@@ -72,7 +72,7 @@ class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One position of a slate. `propensity` is the probability of this item given the picks above it.
 
     `rule` names the business rule that placed it there, with propensity 1; nothing is learned from it. `sponsored` is
-    what people are told of who paid.
+    what people are told of who paid. `chances` are those of all items there, where another system told them.
     """
 
     item: str
@@ -86,6 +86,7 @@ class Pick(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     team: str | None = None
     rule: str | None = None
     sponsored: str | None = None
+    chances: dict[str, float] = {}
 
 
 class Assignment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -129,8 +130,9 @@ class Decided(Fact, frozen=True):
     `as_of` is the log position up to which the server had read, `weights_as_of` that of the weights which scored and
     `fits_as_of` that of what the fitted generators were made from; together they make the decision again. `user` and
     `context` hold the features as they were used. `teaches` names the weights that may learn from it. `imported` where
-    another system decided. Of an interleaving `rankings` holds each variant's, earlier pages included, and
-    `interleaved` how they were merged: by team draft where it is missing.
+    another system decided; `dropped` is how likely it then was to leave this decision out of its log. Of an
+    interleaving `rankings` holds each variant's, earlier pages included, and `interleaved` how they were merged: by
+    team draft where it is missing.
     """
 
     decision: str
@@ -151,6 +153,7 @@ class Decided(Fact, frozen=True):
     empty: str | None = None
     imported: bool = False
     interleaved: Interleaved | None = None
+    dropped: float = 0.0
 
     @property
     def merged(self) -> bool:

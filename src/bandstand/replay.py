@@ -90,6 +90,9 @@ class Stops:
             )
         self._places.extend((as_of, weights_as_of, fits_as_of, seq))
 
+    def __len__(self) -> int:
+        return len(self._places) // 4
+
     def keep(self, last: int) -> None:
         """Only the `last` so many of them."""
         del self._places[: max(len(self._places) - 4 * last, 0)]

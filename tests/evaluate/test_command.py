@@ -67,7 +67,7 @@ def test_everything_that_a_figure_rests_on_is_printed_in_80_columns(database: st
         "95% interval",
         "more than logged",
         "effective sample size",
-        "weighted decisions with a reward; mean weight",
+        "weighted decisions with a reward.",
         "Interval: empirical likelihood",
         "position as logged estimated mean weight",
         "device: phone (200)",
@@ -101,6 +101,25 @@ def test_several_strategies_are_compared_with_one(database: str) -> None:
     assert "nowhere different" in " ".join(
         run(database, "--strategy", "random", "--against", "<logger>").output.split()
     )
+
+
+def test_what_is_the_same_by_every_metric_is_said_once(database: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    found = run(database, "--strategy", "even", "--metric", "click", "--metric", "worth", "--html", str(page))
+    text = " ".join(found.output.split())
+    for words in (text, page.read_text()):
+        assert words.count("effective sample size") == 1
+        assert words.count("weighted decisions with a reward") == 2
+    assert text.count("Most weight") == 1
+
+
+def test_a_run_says_that_what_was_logged_is_that_of_the_decisions_it_kept(database: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    found = run(database, "--strategy", "even", "--learning", "run", "--html", str(page))
+    for words in ("as logged, kept ones", "passed over by the run"):
+        assert words in " ".join(found.output.split())
+        assert words in page.read_text()
+    assert "kept ones" not in run(database, "--strategy", "even").output
 
 
 def test_every_estimator_can_be_asked_for(database: str) -> None:

@@ -166,6 +166,12 @@ def test_every_interval_holds_the_truth_and_says_what_it_is(explored: MemoryLog,
     assert 0.8 < (found.estimate.high - found.estimate.low) / (plain.high - plain.low) < 3.0
 
 
+def test_a_bound_on_weights_that_nobody_can_picture_is_said_in_words(explored: MemoryLog) -> None:
+    target = fixed({"a": [0.3], "b": [0.3], "c": [0.4]})
+    found = answer(explored, target, interval="likelihood", max_weight=9e19)
+    assert found.interval == "empirical likelihood, weights as good as unbounded, by user"
+
+
 def test_interval_that_cannot_be_had_is_refused(explored: MemoryLog) -> None:
     with pytest.raises(InputError, match="needs independent rows"):
         answer(explored, "random", interval="bernstein", max_weight=6.0)

@@ -57,11 +57,12 @@ READINGS: dict[str, Callable[[Slate], list[float]]] = {
     "cascade": lambda slate: [WORTH[slate[0]], WORTH[slate[1]] * (3.0 if slate[0] == "b" else 0.1)],
     "whole_slate": lambda slate: [WORTH[slate[0]] / (1 + WORTH[slate[1]]), WORTH[slate[1]] / (1 + WORTH[slate[0]])],
 }
-MODELLED = ("cascade_dr", "dr", "sndr", "switch_dr", "dros")
+MODELLED = ("cascade_dr", "cascade_sndr", "dr", "sndr", "switch_dr", "dros", "clipped_dr", "subgaussian_dr")
 RIGHT = {
     "whole_slate_ips": {"position_based", "independent", "cascade", "whole_slate"},
     "reward_interaction_ips": {"position_based", "independent", "cascade"},
     "cascade_dr": {"position_based", "independent", "cascade"},
+    "cascade_sndr": {"position_based", "independent", "cascade"},
     "independent_ips": {"position_based", "independent"},
     "pseudo_inverse_ips": {"position_based", "independent"},
     "position_based_ips": {"position_based"},
@@ -136,19 +137,19 @@ def test_estimate_is_exact_under_its_own_assumption_and_off_under_others(estimat
     assert found.diagnostics.mean_weight == pytest.approx(1.0, abs=1e-10)
 
 
-@pytest.mark.parametrize("estimator", [name.replace("_ips", "_snips") for name in RIGHT if name != "cascade_dr"])
+@pytest.mark.parametrize("estimator", [name.replace("_ips", "_snips") for name in RIGHT if name.endswith("_ips")])
 def test_divided_by_mean_weights_an_expectation_stays_what_it_is(estimator: str) -> None:
     found = answer("position_based", estimator)
     assert found.estimate.value == pytest.approx(truth(READINGS["position_based"]), abs=1e-10)
 
 
-@pytest.mark.parametrize("estimator", ["ips", "snips", "dr", "sndr", "mips"])
+@pytest.mark.parametrize("estimator", ["ips", "snips", "dr", "sndr", "mips", "snmips"])
 def test_single_action_estimate_is_of_the_first_position(estimator: str) -> None:
-    options = {"embedding": ("id",)} if estimator == "mips" else {}
+    options = {"embedding": ("id",)} if estimator.endswith("mips") else {}
     found = ask("cascade", estimator, **options)
     assert "with the first position of a slate" in found.question
     expected = sum(SHARES[item][0] * WORTH[item] for item in ITEMS)
-    if estimator == "mips":  # no item has a feature of that name, so all are alike and the logger's mean stays
+    if estimator.endswith("mips"):  # no item has a feature of that name, so all are alike and the logger's mean stays
         expected = sum(LOGGER[item] / 5 * WORTH[item] for item in ITEMS)
     assert found.answers[0].estimate.value == pytest.approx(expected, abs=1e-10)
 
@@ -169,7 +170,44 @@ def test_examination_is_found_from_the_loggers_own_chances() -> None:
     assert found.estimate.value == pytest.approx(given.estimate.value, abs=1e-10)
 
 
-@pytest.mark.parametrize("estimator", ["clipped_ips", "switch_dr", "dros"])
+@pytest.mark.parametrize("estimator", ["subgaussian_ips", "subgaussian_dr"])
+def test_bent_weights_are_those_of_the_formula_at_every_level(estimator: str) -> None:
+    found = answer("cascade", estimator)
+    exact = sum(SHARES[item][0] * WORTH[item] for item in ITEMS)
+    levels = {each.level: each for each in found.details.levels}
+    assert list(levels) == [0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0]
+    assert levels[0.0].value == pytest.approx(exact, abs=1e-10)
+    assert found.estimate.value == levels[0.1].value
+    if estimator == "subgaussian_ips":
+        for level in (0.1, 0.5, 1.0):
+            ratios = {item: SHARES[item][0] / (LOGGER[item] / 5) for item in ITEMS}
+            bent = sum(LOGGER[i] / 5 * w / (1 - level + level * w) * WORTH[i] for i, w in ratios.items())
+            assert levels[level].value == pytest.approx(bent, abs=1e-10)
+
+
+def test_self_normalised_embedding_weights_divide_by_their_mean() -> None:
+    log = world(lambda slate: [{"a": 1.0, "b": 0.5}.get(slate[0], 0.25), 0.0], features=True)
+    plain, divided = (
+        evaluate(log, Question((TARGET,), estimator=name, embedding=("kind",))).answers[0]
+        for name in ("mips", "snmips")
+    )
+    assert divided.estimate.value == pytest.approx(plain.estimate.value / plain.diagnostics.mean_weight, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"estimator": "subgaussian_ips", "level": 2.0}, "level == 2, must be at most 1 of subgaussian_ips"),
+        ({"estimator": "snips", "level": 2.0}, "level: snips shrinks no weights; .* clipped_ips"),
+        ({"level": 2.0}, "level: snips shrinks no weights"),
+    ],
+)
+def test_level_that_means_nothing_is_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        evaluate(read("cascade"), Question((TARGET,), **options))
+
+
+@pytest.mark.parametrize("estimator", ["clipped_ips", "clipped_dr", "switch_dr", "dros"])
 def test_levels_are_shown_as_a_whole_and_a_high_one_changes_nothing(estimator: str) -> None:
     found = answer("cascade", estimator)
     exact = sum(SHARES[item][0] * WORTH[item] for item in ITEMS)

@@ -138,6 +138,24 @@ def test_decision_that_nobody_saw_is_not_shown_and_one_that_was_activated_is(tmp
     assert [one.decision for one in facts(log, Exposed)] == ["e2", "e3"]
 
 
+def test_chances_of_all_actions_and_of_having_been_dropped_are_kept(tmp_path: Path) -> None:
+    log, report = read(tmp_path, CB | {"pdrop": 0.75}, CCB)
+    assert not report.refused.count
+    one, two = facts(log, Decided)
+    third, first = one.picks[0].item, "tea"
+    assert (one.dropped, two.dropped) == (0.75, 0.0)
+    assert one.picks[0].chances == {third: 0.2, first: 0.4, "milk": 0.4}
+    assert [pick.chances for pick in two.picks] == [{"c": 0.5, "a": 0.25, "b": 0.25}, {}]
+
+
+@pytest.mark.parametrize(
+    "change", [{"p": [0.2, 0.4]}, {"a": [3, 1, 7]}, {"a": [3, 1, 1]}, {"a": [1, 3, 2]}, {"p": [0.2, "NaN", 0.4]}]
+)
+def test_chances_that_fit_no_actions_are_not_kept(tmp_path: Path, change: dict[str, object]) -> None:
+    (decided,) = facts(read(tmp_path, CB | change)[0], Decided)
+    assert (decided.picks[0].propensity, decided.picks[0].chances) == (0.2, {})
+
+
 def test_reward_without_its_decision_is_kept_where_the_log_has_the_decision(tmp_path: Path) -> None:
     late = {"RewardValue": 0.25, "EnqueuedTimeUtc": "2021-02-04T18:00:00Z", "EventId": "e1", "Observations": []}
     log, report = read(tmp_path, CB, late, late | {"EventId": "nobody's"})
@@ -179,7 +197,8 @@ def test_line_without_time_or_id_happens_now_and_stands_for_itself(tmp_path: Pat
         ({"_label_Action": 2}, "_label_Action is 2 and _labelIndex is 2, must be one less"),
         ({"_label_Action": 9, "_labelIndex": 8}, "action 8 was chosen, must be one of the 3 in _multi"),
         ({"_label_Action": None, "_labelIndex": None, "a": []}, "it says of no action that it was chosen"),
-        ({"pdrop": 0.5}, "pdrop is 0.5, must be 0"),
+        ({"pdrop": 1.0}, "pdrop is 1.0, must be at least 0 and below 1"),
+        ({"pdrop": -0.5}, "pdrop is -0.5, must be at least 0 and below 1"),
         ({"Timestamp": "2121-01-01T00:00:00Z"}, "in the future"),
         ({"Timestamp": "soon"}, "time is 'soon'"),
         ({"c": {}}, "no actions in _multi"),

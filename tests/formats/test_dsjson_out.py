@@ -125,6 +125,55 @@ def test_what_nobody_saw_is_not_to_be_learned(tmp_path: Path) -> None:
     assert facts(again(tmp_path), Exposed) == [Exposed("seen", (0,))]
 
 
+def test_slots_that_nobody_saw_have_no_cost_to_learn_from(tmp_path: Path) -> None:
+    told = [Exposed("d", (0,)), Rewarded("d", "click", 1.0, "home", 0)]
+    log = logged(decided("d", MILK, TEA, shown=False), decided("e", MILK, TEA), *told)
+    first, second = lines(log, tmp_path)
+    assert [one.get("_label_cost") for one in first["_outcomes"]] == [-1.0, None]
+    assert [one.get("_label_cost") for one in second["_outcomes"]] == [0.0, 0.0]
+    assert "_skipLearn" not in first
+    assert facts(again(tmp_path), Decided)[0].picks == facts(log, Decided)[0].picks
+    weights = []
+    for changed in ({}, {"_label_cost": -9.0}):
+        slots = [first["_outcomes"][0], first["_outcomes"][1] | changed]
+        (tmp_path / "out.dsjson").write_text(json.dumps(first | {"_outcomes": slots}) + "\n")
+        weights.append(learned(tmp_path))
+    empty = [first["_outcomes"][0], {}]
+    (tmp_path / "out.dsjson").write_text(json.dumps(first | {"_outcomes": empty}) + "\n")
+    assert weights[0] == learned(tmp_path)  # as if the slot had no outcome at all
+    assert weights[0] != weights[1]
+
+
+def learned(folder: Path) -> list[float]:
+    vw = vowpalwabbit.Workspace(
+        f"--dsjson --ccb_explore_adf --strict_parse --quiet -b 10 -d {folder / 'out.dsjson'}", enable_logging=False
+    )
+    vw.run_parser()
+    found = [vw.get_weight(index) for index in range(2**10)]
+    vw.finish()
+    return found
+
+
+def test_what_dsjson_says_of_all_actions_comes_back(tmp_path: Path) -> None:
+    multi = [{"_tag": name, "i": {"x": at}} for at, name in enumerate("abc")]
+    one = {"_label_cost": -1.0, "_label_probability": 0.5, "_label_Action": 2, "_labelIndex": 1, "pdrop": 0.1}
+    one |= {"EventId": "e1", "a": [2, 3, 1], "p": [0.5, 0.3, 0.2], "c": {"_multi": multi}}
+    two = {"EventId": "e2", "pdrop": 0.3, "c": {"_multi": multi, "_slots": [{}, {}]}}
+    two["_outcomes"] = [
+        {"_label_cost": -1.0, "_a": [2, 0, 1], "_p": [0.7, 0.2, 0.1]},
+        {"_label_cost": 0.0, "_a": [1, 0], "_p": [0.6, 0.4]},
+    ]
+    (tmp_path / "in.dsjson").write_text("".join(json.dumps(line) + "\n" for line in (one, two)))
+    log = MemoryLog()
+    assert not import_(log, "dsjson", [tmp_path / "in.dsjson"], now=NOON).refused.count
+    for back, line in zip(lines(log, tmp_path), (one, two), strict=True):
+        for one in back.get("_outcomes", ()):
+            one.pop("_o", None)
+        for name in ("pdrop", "a", "p", "_outcomes", "_label_cost", "_label_probability", "_label_Action"):
+            assert back.get(name) == line.get(name), name
+    assert facts(again(tmp_path), Decided) == facts(log, Decided)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

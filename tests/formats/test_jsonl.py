@@ -113,6 +113,34 @@ def test_log_is_read_up_to_the_first_line_that_would_displace_the_rest(tmp_path:
     assert only.reason.endswith("the rest is left out too, for it would lose its place in the log")
 
 
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (
+            {"fact": "decided", "decision": "d", "request": {"surface": "attic", "time": 0.0}, "strategy": "default"},
+            "surface 'attic' of decision 'd' is not defined above, must be one of: home; export the whole log",
+        ),
+        (
+            {"fact": "rewarded", "decision": "d", "name": "click", "value": 1.0, "surface": "attic"},
+            "surface 'attic' of decision 'd' is not defined above",
+        ),
+        ({"fact": "experimentmoved", "name": "e", "to": "running"}, "'e' (ExperimentMoved) names 'e', which is not"),
+        ({"fact": "surfaceput", "name": "s", "definition": []}, "Expected `object`, got `array`"),
+    ],
+)
+def test_log_with_a_fact_that_nobody_could_read_is_read_up_to_there(
+    tmp_path: Path, fact: dict[str, object], words: str
+) -> None:
+    surface = {"fact": "surfaceput", "name": "home", "definition": {}}
+    fact = {"picks": [], "as_of": 0} | fact if fact["fact"] == "decided" else fact
+    every = [surface, fact, {"fact": "itemremoved", "item": "a"}]
+    path = written(tmp_path, *(json.dumps({"seq": n, "at": 0.0, "fact": one}) for n, one in enumerate(every, 1)))
+    refused = Refused()
+    entries = [one.what.seq for one in jsonl.read(path, Target(MemoryLog(), NOON), refused)]
+    assert entries == [1]
+    assert words in refused.first[0].reason
+
+
 def test_empty_file_says_nothing(tmp_path: Path) -> None:
     assert facts(written(tmp_path)) == []
 

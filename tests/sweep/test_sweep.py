@@ -170,6 +170,16 @@ def test_a_random_search_covers_its_ranges_evenly_and_repeats_by_its_seed(folder
     assert candidates(made(folder, fields, search={"kind": "random", "trials": 16, "seed": 2}), Strategy()) != on
 
 
+@pytest.mark.parametrize("trials", [1, 3, 5])
+def test_a_random_search_may_have_any_number_of_trials(folder: Path, trials: int) -> None:
+    fields = ON_LOG | {"vary": {"policy.epsilon": {"low": 0.01, "high": 1.0}}}
+    few, more = (
+        candidates(made(folder, fields, search={"kind": "random", "trials": n}), Strategy()) for n in (trials, 8)
+    )
+    assert len(few) == 1 + trials
+    assert more[: len(few)] == few  # more of them are these and others
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -193,6 +203,15 @@ def test_what_makes_no_sense_is_refused_in_words(
 ) -> None:
     with pytest.raises(BandstandError, match=message):
         found(folder, fields, tmp_path / "t", n_jobs=1)
+
+
+@pytest.mark.parametrize("address", ["nonsense://", "nonsense://a:1", "tcp://", "tcp://a:b", "host", ""])
+def test_an_address_of_no_cluster_is_refused_without_a_trace(folder: Path, tmp_path: Path, address: str) -> None:
+    code = "import sys; from bandstand.sweep.workers import workers; workers(n_jobs=1, cluster=sys.argv[1]).__enter__()"
+    ended = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True, timeout=60)
+    last = ended.stderr.strip().splitlines()[-1]
+    assert f"cluster {address!r}: no Dask scheduler answers there" in last
+    assert "Exception ignored" not in ended.stderr
 
 
 @pytest.mark.slow

@@ -53,7 +53,9 @@ _RANKED = ("generator", "k", "train", "folds", "vary", "most_events", "plot")
     "--metric", multiple=True, help="A reward by name, or several; default: worth, all at the surface's worth."
 )
 @click.option("--by", multiple=True, help="A field of the context, or a condition, to answer for each group.")
-@click.option("--level", type=float, help="The level of clipped_ips, switch_dr and dros; default: 10.")
+@click.option(
+    "--level", type=float, help="The level of those that shrink weights; default: 10, of sub-Gaussian ones 0.1."
+)
 @click.option("--examination", metavar="1,0.6,…", help="How likely each position is looked at, or: estimate.")
 @click.option("--embedding", multiple=True, help="A feature of items by which mips knows them.")
 @click.option("--max-weight", type=float, help="The largest weight possible, where the log cannot tell.")

@@ -66,7 +66,9 @@ class _Part(NamedTuple):
 
     @property
     def logged(self) -> Scored:
-        return Scored((self.earned,), (None,), np.ones_like(self.earned), self.earned, plain=False)
+        dropped = self.studied.rows.dropped
+        thinned = None if dropped is None else dropped[self.among]
+        return Scored((self.earned,), (None,), np.ones_like(self.earned), self.earned, plain=False, dropped=thinned)
 
     @property
     def other(self) -> Scored:
@@ -200,7 +202,12 @@ def _notes(part: _Part, case: Case) -> tuple[str, ...]:
     studied, among = part.studied, part.among
     one, figures = part.judged[case.target].scored, part.judged[case.target].figures
     question, target = studied.question, studied.targets[case.target]
-    found = list(support.notes(figures, studied.estimator, weights_by_day(studied.rows.times[among], one.weights)))
+    found = list(support.notes(figures, studied.estimator, weights_by_day(studied.rows.times[among], one)))
+    if one.standing is not None:
+        found.append(
+            f"The logger left decisions out by chance: the {len(one.weights):,} here stand for "
+            f"{one.standing.sum():,.0f}, one of them for {one.standing.max():.3g}."
+        )
     weights = question.weights or target.weights or target.name
     if target.learns and question.learning is None and weights not in studied.taught:
         found.append(

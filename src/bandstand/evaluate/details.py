@@ -8,14 +8,13 @@ import msgspec
 import numpy as np
 
 from bandstand.evaluate import support
-from bandstand.evaluate.estimators import LEVELS, Estimator, scored
+from bandstand.evaluate.estimators import Estimator, scored
 from bandstand.evaluate.evidence import Evidence
 from bandstand.evaluate.question import Question, Target
 from bandstand.evaluate.result import Day, Details, Heavy, Level, Slot
 from bandstand.evaluate.rows import Floats, Rows
 from bandstand.evaluate.scored import Case, Scored
-from bandstand.evaluate.single import LEVEL
-from bandstand.evaluate.uncertainty import effective, moments
+from bandstand.evaluate.uncertainty import effective, moments, standing_weights
 from bandstand.evaluate.walk import Walked
 from bandstand.events import Decided
 from bandstand.stats.moments import Moments
@@ -52,7 +51,7 @@ def details(studied: Studied, target: int, metric: int, one: Scored, earned: Flo
     return Details(
         positions=_positions(studied, metric, one),
         days=_days(studied.rows.times, one, earned),
-        heaviest=_heaviest(studied, one.weights),
+        heaviest=_heaviest(studied, standing_weights(one)),
         weights=support.spread_of(one.weights),
         levels=_levels(studied, target, metric, one.weights),
     )
@@ -68,15 +67,16 @@ def _positions(studied: Studied, metric: int, one: Scored) -> tuple[Slot, ...]:
     found = []
     for slot in range(studied.rows.length):
         there = studied.rows.lengths > slot
-        w, r = one.slots[there, slot], rewards[there, slot]
-        over = float(w.sum()) if divided else len(w)
+        times = np.ones(there.sum()) if one.standing is None else one.standing[there]
+        w, r = one.slots[there, slot] * times, rewards[there, slot]
+        over = float(w.sum() if divided else times.sum())
         found.append(
             Slot(
                 position=slot,
                 rows=len(w),
-                logged=float(r.mean()),
+                logged=float(np.average(r, weights=times)),
                 value=float((w * r).sum() / over) if over else None,
-                mean_weight=float(w.mean()),
+                mean_weight=float(w.sum() / times.sum()),
                 ess=effective(w),
                 events=int(np.count_nonzero(w * r)),
             )
@@ -84,10 +84,13 @@ def _positions(studied: Studied, metric: int, one: Scored) -> tuple[Slot, ...]:
     return tuple(found)
 
 
-def weights_by_day(times: Floats, weights: Floats) -> list[Moments]:
-    """Of each line of the table by day in which weights differ at all."""
+def weights_by_day(times: Floats, one: Scored) -> list[Moments]:
+    """Of each line of the table by day in which weights differ at all; of none where decisions are missing, for only
+    with these is the mean weight 1."""
+    if one.dropped is not None:
+        return []
     _, _, bins = _bins(times)
-    parts = [Moments.of(weights[bins == number]) for number in np.unique(bins).tolist()]
+    parts = [Moments.of(one.weights[bins == number]) for number in np.unique(bins).tolist()]
     return [part for part in parts if part.n > 1 and part.m2 > 0]
 
 
@@ -110,11 +113,11 @@ def _days(times: Floats, one: Scored, earned: Floats) -> tuple[Day, ...]:
             Day(
                 at=(begin + number * width) * DAY_S,
                 rows=int(among.sum()),
-                logged=float(earned[among].mean()),
+                logged=part.mean(earned[among]),
                 value=None if part.empty else part.value,
-                mean_weight=float(part.weights.mean()),
+                mean_weight=part.mean(part.weights),
                 std_error=None if spread is None else spread.std_error,
-                ess=effective(part.weights),
+                ess=effective(standing_weights(part)),
             )
         )
     return tuple(found)
@@ -131,13 +134,13 @@ def _heaviest(studied: Studied, weights: Floats) -> tuple[Heavy, ...]:
 
 
 def _levels(studied: Studied, target: int, metric: int, weights: Floats) -> tuple[Level, ...]:
-    shrink = studied.estimator.shrink
-    if shrink is None:
+    shrunk = studied.estimator.shrunk
+    if shrunk is None:
         return ()
-    asked = LEVEL if studied.question.level is None else studied.question.level
+    asked = shrunk.level if studied.question.level is None else studied.question.level
     found = []
-    for level in sorted({*LEVELS, asked}):
+    for level in sorted({*shrunk.levels, asked}):
         value = scored(studied.estimator, studied.case(target, metric, level)).value
-        kept = float(shrink(weights, level).sum() / weights.sum()) if weights.any() else 1.0
+        kept = float(shrunk.of(weights, level).sum() / weights.sum()) if weights.any() else 1.0
         found.append(Level(level, kept, value))
     return tuple(found)

@@ -131,7 +131,7 @@ class _Rejection:
     def keep(self, model: Model, fact: Decided) -> Kept:
         asked = understand(model.state, fact.request, fact.decision)
         wanted = slate_propensities(model, asked, self._recipe, [pick.item for pick in fact.picks])
-        weight = float(np.prod(wanted / [pick.propensity for pick in fact.picks]))
+        weight = float(np.prod(wanted / [pick.propensity for pick in fact.picks])) / (1.0 - fact.dropped)
         if weight > 0:
             self._ratios.append(1.0 / weight)
             if len(self._ratios) >= self._renewed * 1.1:  # often at first, when it changes much

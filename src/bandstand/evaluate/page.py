@@ -1,10 +1,10 @@
 """An evaluation as one page that needs nothing else: no script, no font, no picture from elsewhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from bandstand.evaluate import plots
-from bandstand.evaluate.render import about, differing, estimated, figure, grounds, number, parts_of
+from bandstand.evaluate.render import about, differing, estimated, figure, number, parts_of, rewarded, shared, weighed
 from bandstand.evaluate.result import Answer, Evaluation
 from bandstand.report.page import framed, table
 
@@ -26,7 +26,8 @@ def _parts(evaluation: Evaluation) -> Iterator[str]:
         yield f"<h2>By {escape(metric)}</h2>"
         yield _figures(evaluation, [one for one in overall if one.metric == metric], logged=True)
     yield "<h2>What it rests on</h2>" + "".join(f'<p class="reasons">{escape(each)}</p>' for each in about(evaluation))
-    yield from (_grounds(one) for one in overall)
+    for name in dict.fromkeys(one.strategy for one in overall):
+        yield _grounds([one for one in overall if one.strategy == name])
     for one in overall:
         segments = parts_of(evaluation, one)
         if segments:
@@ -54,7 +55,11 @@ def _verdict(one: Answer, *, alone: bool) -> str:
 def _figures(evaluation: Evaluation, answers: Sequence[Answer], *, logged: bool) -> str:
     level = f"{100 * (1 - evaluation.alpha):g} % interval"
     against = next((one.difference.against for one in answers if one.difference is not None), "logged")
-    rows = [_row("as logged", number(answers[0].logged.value), figure(answers[0].logged), "", "")] if logged else []
+    rows = (
+        [_row(evaluation.as_logged, number(answers[0].logged.value), figure(answers[0].logged), "", "")]
+        if logged
+        else []
+    )
     several = len({(one.strategy, one.metric) for one in answers}) > 1 and not logged
     for one in answers:
         name = one.strategy if one.segment is None else f"{one.segment} ({one.rows:,})"
@@ -64,10 +69,22 @@ def _figures(evaluation: Evaluation, answers: Sequence[Answer], *, logged: bool)
     return table(("", "per decision", level, f"more than {against}", "p"), rows)
 
 
-def _grounds(one: Answer) -> str:
-    notes = "".join(f'<li><span class="mark">·</span>{escape(note)}</li>' for note in one.notes)
-    said = escape(grounds(one))
-    return f"<p><b>{escape(one.strategy)}, {escape(one.metric)}</b>: {said}</p><ul class='health'>{notes}</ul>"
+def _grounds(answers: Sequence[Answer]) -> str:
+    """Of one strategy by every metric; what is the same by all of them once."""
+    first = shared(answers)
+    found = []
+    if first is not None:
+        found.append(_said(first.strategy, f"{weighed(first)}.", first.notes))
+    for one in answers:
+        said = rewarded(one) if first is not None else f"{weighed(one)}; {rewarded(one)}"
+        notes = one.notes if first is None else [each for each in one.notes if each not in first.notes]
+        found.append(_said(f"{one.strategy}, {one.metric}", said, notes))
+    return "".join(found)
+
+
+def _said(name: str, words: str, notes: Iterable[str]) -> str:
+    listed = "".join(f'<li><span class="mark">·</span>{escape(note)}</li>' for note in notes)
+    return f"<p><b>{escape(name)}</b>: {escape(words)}</p><ul class='health'>{listed}</ul>"
 
 
 def _pictures(answers: Sequence[Answer]) -> str:

@@ -1,8 +1,9 @@
 """An evaluation as people read it in a terminal of 80 columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,8 +19,8 @@ def render(evaluation: Evaluation) -> RenderableType:
     overall = [one for one in evaluation.answers if one.segment is None]
     for metric in dict.fromkeys(one.metric for one in overall):
         parts += [Text(), _figures(evaluation, [one for one in overall if one.metric == metric], metric)]
-    for one in overall:
-        parts += [Text(), *_grounds(one, alone=len(overall) == 1)]
+    for name in dict.fromkeys(one.strategy for one in overall):
+        parts += [Text(), *_grounds([one for one in overall if one.strategy == name])]
     for one in overall:
         segments = parts_of(evaluation, one)
         if segments:
@@ -70,23 +71,41 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def grounds(one: Answer) -> str:
-    """The diagnostics in words."""
+def weighed(one: Answer) -> str:
+    """What the weights are like, in words: the same by every metric."""
     found = one.diagnostics
     inverse = found.inverse_propensity_ratio
     checked = "" if inverse is None else f"; mean 1/(propensity · candidates) {inverse:.3f}"
     lost = f"; {found.unsupported:.2%} of what it would show the logger could not" if found.unsupported else ""
     return (
-        f"effective sample size {found.ess:,.0f} of {found.n:,}, {found.events:,} weighted decisions with a reward; "
+        f"effective sample size {found.ess:,.0f} of {found.n:,}; "
         f"mean weight {found.mean_weight:.3f} ± {found.mean_weight_se:.2g}, greatest {found.max_weight:.3g} "
-        f"({found.max_share:.1%} of all){checked}{lost}. Interval: {one.interval}."
+        f"({found.max_share:.1%} of all){checked}{lost}"
     )
+
+
+def rewarded(one: Answer) -> str:
+    """What is known by this metric, in words."""
+    return f"{one.diagnostics.events:,} weighted decisions with a reward. Interval: {one.interval}."
+
+
+def shared(answers: Sequence[Answer]) -> Answer | None:
+    """What is true of one strategy by every metric: the first answer with the doubts and notes of all; None where
+    their weights differ, as those by some estimators do."""
+    first = answers[0]
+    if any(weighed(one) != weighed(first) for one in answers):
+        return None
+    doubts, notes = (
+        tuple(each for each in getattr(first, name) if all(each in getattr(one, name) for one in answers))
+        for name in ("doubts", "notes")
+    )
+    return msgspec.structs.replace(first, doubts=doubts, notes=notes)
 
 
 def _figures(evaluation: Evaluation, answers: Sequence[Answer], metric: str) -> Table:
     table = _table(evaluation, metric)
     logged = answers[0].logged
-    table.add_row("as logged", number(logged.value), figure(logged), "", "")
+    table.add_row(evaluation.as_logged, number(logged.value), figure(logged), "", "")
     for one in answers:
         table.add_row(one.strategy, *estimated(one), *differing(one), style="bold red" if one.refused else None)
     return table
@@ -111,17 +130,39 @@ def _table(evaluation: Evaluation, title: str) -> Table:
     return table
 
 
-def _grounds(one: Answer, *, alone: bool) -> Iterator[RenderableType]:
-    name = one.strategy if alone else f"{one.strategy}, {one.metric}"
-    yield Text.assemble((f"{name}: ", "bold"), grounds(one))
-    for doubt in one.doubts:
+def _grounds(answers: Sequence[Answer]) -> Iterator[RenderableType]:
+    """Of one strategy by every metric; what is the same by all of them once."""
+    first = shared(answers) if len(answers) > 1 else None
+    if first is not None:
+        yield Text.assemble((f"{first.strategy}: ", "bold"), f"{weighed(first)}.")
+        yield from _doubted(first.doubts, first.notes)
+        yield _heaviest(first)
+    for one in answers:
+        known = (set(first.doubts), set(first.notes)) if first is not None else (set(), set())
+        name = one.strategy if len(answers) == 1 else f"{one.strategy}, {one.metric}"
+        said = rewarded(one) if first is not None else f"{weighed(one)}; {rewarded(one)}"
+        yield Text.assemble((f"{name}: ", "bold"), said)
+        yield from _doubted([d for d in one.doubts if d not in known[0]], [n for n in one.notes if n not in known[1]])
+        yield from _detailed(one, alone=first is None)
+
+
+def _doubted(doubts: Iterable[str], notes: Iterable[str]) -> Iterator[RenderableType]:
+    for doubt in doubts:
         yield Text(f"✗ {doubt}", style="bold red")
-    for note in one.notes:
+    for note in notes:
         yield Text(f"· {note}", style="yellow")
-    if one.details is None:
-        return
+
+
+def _heaviest(one: Answer) -> RenderableType:
+    assert one.details is not None
     heavy = ", ".join(f"{each.decision} {each.share:.1%}" for each in one.details.heaviest[:3])
-    yield Text(f"Most weight: {heavy}.", style="dim", overflow="fold")
+    return Text(f"Most weight: {heavy}.", style="dim", overflow="fold")
+
+
+def _detailed(one: Answer, *, alone: bool) -> Iterator[RenderableType]:
+    assert one.details is not None
+    if alone:
+        yield _heaviest(one)
     if len(one.details.positions) > 1 and not one.refused:
         yield _positions(one)
     if one.details.levels and not one.refused:

@@ -1,6 +1,7 @@
 """The answer to a question about a log, as a value."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -121,6 +122,10 @@ class Answer(msgspec.Struct, frozen=True):
         return self.status == "refused"
 
 
+PASSED_OVER: Final = "passed over by the run"
+"""The reason for which a run leaves out decisions that it would not have made."""
+
+
 class Evaluation(msgspec.Struct, frozen=True):
     """The answer to `question`, for each strategy, metric and segment.
 
@@ -142,6 +147,11 @@ class Evaluation(msgspec.Struct, frozen=True):
     pending: float
     answers: tuple[Answer, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def as_logged(self) -> str:
+        """What the figure is called that the decisions of the log earned as they are."""
+        return "as logged, kept ones" if PASSED_OVER in self.left_out else "as logged"
 
     @property
     def refused(self) -> bool:

@@ -32,6 +32,7 @@ class Rows:
         self._wholes = [array("d") for _ in range(metrics)]
         self._unsupported = [array("d") for _ in range(targets)]
         self._candidates = array("q")
+        self._dropped = array("d")
         self._users: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -47,9 +48,11 @@ class Rows:
         earned: Earned,
         unsupported: list[float],
         candidates: int,
+        dropped: float,
     ) -> None:
         """`targets` holds for each target the probability of each pick given those above; `candidates` is how many the
-        first position could have held, 0 where that is not known, or PLACED."""
+        first position could have held, 0 where that is not known, or PLACED; `dropped` how likely the decision was not
+        to be in the log."""
         self._seqs.append(seq)
         self._times.append(at)
         user = fact.request.user
@@ -66,6 +69,7 @@ class Rows:
         for kept, mass in zip(self._unsupported, unsupported, strict=True):
             kept.append(mass)
         self._candidates.append(candidates)
+        self._dropped.append(dropped)
 
     def filled(self) -> "Rows":
         """Where each pick stands in a table of slates × positions."""
@@ -145,6 +149,12 @@ class Rows:
     @property
     def candidates(self) -> Integers:
         return _view(self._candidates, np.int64)
+
+    @property
+    def dropped(self) -> Floats | None:
+        """How likely each decision was not to be in the log; None where the log has them all."""
+        found: Floats = _view(self._dropped, np.float64)
+        return found if found.any() else None
 
 
 class Labels:

@@ -94,13 +94,31 @@ def inverse(case: Case, *, divided: bool) -> Scored:
     return normalised(found) if divided else found
 
 
-def cascade_dr(case: Case) -> Scored:
+def cascade_dr(case: Case, *, divided: bool = False) -> Scored:
+    r"""Divided, if at all, by the mean weights of each position: :math:`\sum_k \frac{\sum_i w_{i,1:k} (r_{i,k} -
+    \hat Q_{i,k})}{\sum_i w_{i,1:k}} + \frac{\sum_i w_{i,1:k-1} \hat V_{i,k}}{\sum_i w_{i,1:k-1}}`.
+
+    References
+    ----------
+    .. [1] Thomas, Brunskill (2016), "Data-efficient off-policy policy evaluation for reinforcement learning", ICML,
+       arXiv:1604.00923: the weighted doubly robust estimator, whose steps are positions here.
+    """
     assert isinstance(case.evidence, Sketches)
     weights, rewards = _prefix(case), _rewards(case)
     found = regression.cascade(case.rows, case.evidence, case.target, rewards)
-    scores = cascade_scores(rewards, weights, predicted=found.shown, expected=found.expected)
-    mean = weights.mean(axis=1)
-    return Scored((scores,), (None,), mean, case.rows.earned(case.metric), float(case.rows.length), plain=False)
+    mean, earned, length = weights.mean(axis=1), case.rows.earned(case.metric), weights.shape[1]
+    if not divided:
+        scores = cascade_scores(rewards, weights, predicted=found.shown, expected=found.expected)
+        return Scored((scores,), (None,), mean, earned, float(length), plain=False)
+    above: list[Floats] = [found.expected[:, 0]]
+    below: list[Floats | None] = [None]
+    for k in range(length):
+        if weights[:, k].any():
+            corrections = weights[:, k] * (rewards[:, k] - found.shown[:, k])
+            further = weights[:, k] * found.expected[:, k + 1] if k + 1 < length else 0.0
+            above.append(corrections + further)
+            below.append(weights[:, k])
+    return Scored(tuple(above), tuple(below), mean, earned, float(length), plain=False)
 
 
 def _slates(weights: Floats, rewards: Floats, *, divided: bool) -> Scored:

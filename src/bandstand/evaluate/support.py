@@ -25,9 +25,9 @@ _BINS: Final = (0.0, 1e-12, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.
 
 def diagnosed(scored: Scored, units: Integers | None, rows: Rows, among: Flags, lost: float) -> Diagnostics:
     """Of the rows `among`, to which `scored` has been cut; `lost` is what the target shows and the logger could not."""
-    found = diagnostics(
-        sums(scored, units), inverse_propensities=_inverse(rows, among), certain=certain(rows.certain[among])
-    )._replace(unsupported=lost)
+    inverse = _inverse(rows, among) if scored.dropped is None else None
+    found = diagnostics(sums(scored, units), inverse_propensities=inverse, certain=certain(rows.certain[among]))
+    found = found._replace(unsupported=lost, n=len(scored.weights))
     if (scored.weights < 0).any():
         signed = sum_of_ratios(unit_moments([scored.weights], clusters=units), [(1, ROWS)])
         found = found._replace(mean_weight=signed.mean, mean_weight_se=signed.std_error)

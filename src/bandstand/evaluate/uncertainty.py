@@ -19,6 +19,7 @@ from bandstand.stats.moments import Moments
 from bandstand.stats.offpolicy_sequence import OrderedSums, off_policy_sequence
 from bandstand.stats.ratios import ROWS, sum_of_ratios, unit_moments
 from bandstand.stats.sequences import always_valid
+from bandstand.stats.thinned import thinned_sums
 from bandstand.stats.weights import WeightedSums
 
 RICH: Final = 200
@@ -26,6 +27,9 @@ RICH: Final = 200
 
 _UNBOUNDED: Final = 0.05
 """A weight that may reach this share of all rows bounds nothing: one row could be worth that much."""
+
+_BOUNDLESS: Final = 1e6
+"""Of a larger bound, as that of a long slate, nobody can picture the weight, and none tightens anything."""
 
 _SEED: Final = 1
 """Of the bootstrap: the same log gives the same interval."""
@@ -90,6 +94,8 @@ def less(one: Scored, other: Scored) -> Scored:
 
 def sums(scored: Scored, units: Integers | None) -> WeightedSums:
     """Of weights that are below 0 here and there their sizes: for diagnostics, not for an interval."""
+    if scored.dropped is not None:
+        return thinned_sums(scored.rewards, np.abs(scored.weights), scored.dropped, clusters=units)
     return WeightedSums.of(scored.rewards, np.abs(scored.weights), clusters=units)
 
 
@@ -97,11 +103,17 @@ def _rich(scored: Scored, doubt: Doubt) -> bool:
     """Whether weights have no bound that would help, and so much was earned by so many that none is needed."""
     if doubt.max_weight <= _UNBOUNDED * len(scored.weights):
         return False
-    gained = scored.weights * scored.rewards
+    weights = standing_weights(scored)
+    gained = weights * scored.rewards
     if doubt.units is not None:
         _, unit = np.unique(doubt.units, return_inverse=True)
         gained = np.bincount(unit, gained).astype(np.float64)
-    return bool(effective(scored.weights) >= RICH and effective(gained) >= RICH)
+    return bool(effective(weights) >= RICH and effective(gained) >= RICH)
+
+
+def standing_weights(scored: Scored) -> Floats:
+    """The rows' weights, each as often as decisions that it stands for."""
+    return scored.weights if scored.standing is None else scored.weights * scored.standing
 
 
 def effective(amounts: Floats) -> float:
@@ -119,12 +131,14 @@ def _from_sums(scored: Scored, doubt: Doubt, kind: str, by: str) -> Bracketed:
         )
     total = sums(scored, doubt.units)
     possible = _possible(doubt)
-    most = max(doubt.max_weight, total.max_w)
+    most = max(doubt.max_weight if scored.standing is None else doubt.max_weight * scored.standing.max(), total.max_w)
     if kind == "bernstein":
         found = bernstein(total, max_weight=most, reward_range=possible, alpha=doubt.alpha)
         return Bracketed(_around(scored.value, found, doubt), "empirical Bernstein, holds for every n")
     found = rare_events(total, max_weight=max(most, 1 + 1e-9), reward_range=possible, alpha=doubt.alpha)
-    cap = "without a largest weight" if math.isinf(most) else f"no weight above {most:.4g}"
+    cap = f"no weight above {most:,.4g}" if most < _BOUNDLESS else "weights as good as unbounded"
+    if math.isinf(most):
+        cap = "without a largest weight"
     rare = ", with the exact binomial" if total.events < LEAST_EVENTS else ""
     return Bracketed(_around(scored.value, found, doubt), f"empirical likelihood, {cap}{rare}{by}")
 
@@ -144,20 +158,20 @@ def _around(value: float, found: Estimate, doubt: Doubt) -> Figure:
 
 def _always(scored: Scored, doubt: Doubt) -> Bracketed:
     """Rows come in the order in which they were decided, which is what such a sequence goes by."""
-    ordered = OrderedSums(_possible(doubt)).then(scored.rewards, scored.weights)
+    ordered = OrderedSums(_possible(doubt)).then(scored.rewards, scored.weights, drop=scored.dropped)
     found = off_policy_sequence(ordered, alpha=doubt.alpha)
     return Bracketed(_around(scored.value, found, doubt), "confidence sequence, holds at every look")
 
 
 def _columns(scored: Scored) -> tuple[list[Floats], list[tuple[int, int]]]:
-    columns: list[Floats] = []
-    pairs = []
+    times = scored.standing
+    columns: list[Floats] = [] if times is None else [times]
+    rows, pairs = ROWS if times is None else 1, []
     for above, below in zip(scored.above, scored.below, strict=True):
-        columns.append(above)
-        over = len(columns)
-        under = ROWS
+        columns.append(above if times is None else above * times)
+        over, under = len(columns), rows
         if below is not None:
-            columns.append(below)
+            columns.append(below if times is None else below * times)
             under = len(columns)
         pairs.append((over, under))
     return columns, pairs

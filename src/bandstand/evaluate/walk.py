@@ -13,6 +13,7 @@ from bandstand.evaluate.learning import learning as learned
 from bandstand.evaluate.learning import recipe
 from bandstand.evaluate.past import Past
 from bandstand.evaluate.question import Question, Target
+from bandstand.evaluate.result import PASSED_OVER
 from bandstand.evaluate.rows import PLACED, Floats, Integers, Rows
 from bandstand.evaluate.sides import Side, Table, most_weights, unsupported
 from bandstand.events import Decided, Inline
@@ -59,7 +60,9 @@ def walked(
     visits = revisited(log, past.stops, learning=learns, progress=progress)
     if question.learning is not None:
         visits = learned(log, past, targets[0].strategy, question.learning, progress=progress)
+    visited = 0
     for model, seq, fact in visits:
+        visited += 1
         seen = past.positions_seen(fact)
         if not seen:
             past.left_out["not shown"] += 1
@@ -86,6 +89,7 @@ def walked(
             earned=past.earned(fact, seen, surface, question.metrics),
             unsupported=[0.0 if None in (side, logger) else unsupported(side, logger) for side in sides],  # type: ignore[arg-type]
             candidates=_candidates(fact, logger),
+            dropped=0.0 if kept else fact.dropped,
         )
         if logger is None:
             never.add(fact, sides)
@@ -93,6 +97,8 @@ def walked(
         for labels, by in zip(rows.segments, question.by, strict=True):
             labels.add(_label(by, asked, model))
         known.update(fact.request.context)
+    if question.learning == "run":
+        past.left_out[PASSED_OVER] = len(past.stops) - visited
     for labels, by in zip(rows.segments, question.by, strict=True):
         if labels.names == [UNKNOWN]:
             there = ", ".join(sorted(known | {"daypart", "hour", "weekday"}))

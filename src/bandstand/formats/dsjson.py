@@ -30,7 +30,7 @@ from bandstand.features import context_features
 from bandstand.formats import BATCH, Format, Read, Refused, Target
 from bandstand.formats.columns import checked, number, seconds
 from bandstand.formats.dsjson_lines import LOGGER, NOTHING, REWARD, Line, Number, Observed, Outcome
-from bandstand.formats.dsjson_native import earned, natively, probability
+from bandstand.formats.dsjson_native import chances, dropped, earned, natively, probability
 from bandstand.formats.dsjson_out import write
 from bandstand.formats.lines import lines
 from bandstand.formats.namespaces import flat, scalars
@@ -121,10 +121,6 @@ class _Told:
 
 def _joined(line: Line, body: bytes, line_number: int, target: Target) -> list[Draft]:
     """The decision, whether it was shown later, and what it earned. ValueError for what it cannot be."""
-    if line.dropped:
-        raise ValueError(
-            f"pdrop is {line.dropped}, must be 0: decisions that stand for others would count once; log all of them"
-        )
     time = target.now if line.timestamp is None else seconds(line.timestamp, now=target.now)
     decision = checked(line.event, "EventId") if line.event else f"{LOGGER}-{bits(body.decode()):016x}-{line_number}"
     outcomes = [_single(line)] if line.outcomes is None else line.outcomes
@@ -163,6 +159,7 @@ def _decided(line: Line, outcomes: list[Outcome], decision: str, time: float, ta
         user=_NOBODY,
         context=context_features(request),
         imported=True,
+        dropped=dropped(line),
     )
 
 
@@ -177,7 +174,9 @@ def _single(line: Line) -> Outcome:
     elif line.action is not None and line.action != index + 1:
         raise ValueError(f"_label_Action is {line.action} and _labelIndex is {index}, must be one less; correct one")
     given = line.probability if line.probability is not None else (line.probabilities or [None])[0]
-    return Outcome(line.cost, None, index, given)
+    if line.actions[:1] != [index + 1]:
+        return Outcome(line.cost, None, index, given)
+    return Outcome(line.cost, None, [action - 1 for action in line.actions], [given, *line.probabilities[1:]])
 
 
 def _picks(outcomes: list[Outcome], actions: list[Action], *, places: int) -> tuple[Pick, ...]:
@@ -191,7 +190,8 @@ def _picks(outcomes: list[Outcome], actions: list[Action], *, places: int) -> tu
         item, features = actions[index]
         if any(pick.item == item for pick in picks):
             raise ValueError(f"slot {position}: action {index} was chosen above already; a slate shows it once")
-        picks.append(Pick(item, position, probability(given, position), score=0.0, features=features))
+        told = chances(outcome, [action.item for action in actions])
+        picks.append(Pick(item, position, probability(given, position), 0.0, features=features, chances=told))
     return tuple(picks)
 
 

@@ -1,6 +1,6 @@
 """A decision of this log as dsjson: `bare` is what the format has no place for, and with that its line says it all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ def bare(decided: Decided) -> Decided:
     """The decision without what its line says otherwise, and without what only its own log can tell: positions of that
     log, and its experiments."""
     request = replace(decided.request, context={}, candidates=None)
-    picks = tuple(replace(pick, propensity=0.0, features=None, version=0) for pick in decided.picks)
+    picks = tuple(replace(pick, propensity=0.0, features=None, version=0, chances={}) for pick in decided.picks)
     return replace(
         decided,
         request=request,
@@ -32,6 +32,7 @@ def bare(decided: Decided) -> Decided:
         rankings={},
         interleaved=None,
         imported=True,
+        dropped=0.0,
     )
 
 
@@ -63,6 +64,7 @@ def natively(line: Line, rest: Decided, outcomes: list[Outcome]) -> Decided:
         user={name: number(value, name) for name, value in unpacked(_space(context, USER)).items()},
         context=context_features(request),
         imported=True,
+        dropped=dropped(line),
     )
 
 
@@ -91,7 +93,8 @@ def _pick(rest: Pick, outcome: Outcome, actions: list[Inline]) -> Pick:
     index, given = outcome.first
     if index is None or not 0 <= index < len(actions) or actions[index].item != rest.item:
         raise ValueError(f"action {index} was chosen, must be the one of {rest.item!r}; correct either")
-    return replace(rest, propensity=probability(given, rest.position), features=actions[index].features)
+    told = chances(outcome, [action.item for action in actions])
+    return replace(rest, propensity=probability(given, rest.position), features=actions[index].features, chances=told)
 
 
 def probability(given: object, position: int) -> float:
@@ -100,6 +103,23 @@ def probability(given: object, position: int) -> float:
     if not 0.0 < found <= 1.0:
         raise ValueError(f"slot {position}: the probability is {found}, must be above 0 and at most 1; correct it")
     return found
+
+
+def chances(outcome: Outcome, items: Sequence[str]) -> dict[str, float]:
+    """How likely each item was there, the chosen one first; none where the line does not say it of several items."""
+    at, given = outcome.actions, outcome.probabilities
+    if not isinstance(at, list) or not isinstance(given, list) or not 1 < len(at) == len(given):
+        return {}
+    numbers = [one for one in given if isinstance(one, float) and 0.0 <= one <= 1.0]
+    known = [items[one] for one in at if 0 <= one < len(items)]
+    return dict(zip(known, numbers, strict=True)) if len(numbers) == len(at) == len(set(known)) else {}
+
+
+def dropped(line: Line) -> float:
+    """How likely the line was not to be there. ValueError for what is no such probability."""
+    if not 0.0 <= line.dropped < 1.0:
+        raise ValueError(f"pdrop is {line.dropped}, must be at least 0 and below 1: what is here was kept; correct it")
+    return line.dropped
 
 
 def _context_of(line: Line) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """The decisions of a log as dsjson: each joined with what came of it and with the candidates that its server had."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from bandstand.ask import understand
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Decided, Draft, Exposed, Features, Inline, Pick, Rewarded, Scalar
 from bandstand.formats import Progress
-from bandstand.formats.dsjson_lines import LOGGER, Line, Model, Observed, Outcome
+from bandstand.formats.dsjson_lines import LOGGER, Line, Model, Number, Observed, Outcome
 from bandstand.formats.dsjson_native import bare, described, shared
 from bandstand.formats.files import written
 from bandstand.formats.namespaces import nested
@@ -95,7 +95,8 @@ def _line(decided: Decided, named: Mapping[str, Features], came: list[Draft], ea
     foreign = decided.imported and decided.strategy == LOGGER
     slots = _slots(decided) if foreign or len(decided.picks) > 1 else []
     request = decided.request
-    unseen = not request.shown and not any(isinstance(one.fact, Exposed) for one in came)
+    missed = _missed(decided, came)
+    unseen = len(missed) == len(decided.picks)
     context = _context(decided, named) if foreign else _native(decided, named)
     whole = Line(
         skip=unseen or (decided.imported and not decided.teaches),
@@ -107,17 +108,19 @@ def _line(decided: Decided, named: Mapping[str, Features], came: list[Draft], ea
         context=msgspec.Raw(_json.encode(context | ({"_slots": slots} if slots else {}))),
         model=Model(decided.scored_by) if decided.scored_by else None,
         native=None if foreign else bare(decided),
+        dropped=decided.dropped,
     )
     at = {item: place for place, item in enumerate(named)}
     if not slots:
         return _single(whole, decided.picks[0], at, 0.0 - earned.total)
-    outcomes = [Outcome(actions=[at[pick.item]], probabilities=[pick.propensity]) for pick in decided.picks]
+    outcomes = [Outcome(actions=actions, probabilities=given) for actions, given in _told(decided.picks, at)]
     if foreign and all(SLOT_ID in features for features in named.values()):
         return msgspec.structs.replace(whole, cost=0.0 - earned.total, outcomes=outcomes)
     labelled = [
         msgspec.structs.replace(
             outcome,
-            cost=0.0 - earned.share(pick.position),
+            # Without a cost it is a slot of which nothing is learned.
+            cost=0.0 - earned.share(pick.position) if unseen or pick.position not in missed else None,
             seen=[seen for one in came if foreign and _position(one) == pick.position for seen in _observed(one)],
         )
         for outcome, pick in zip(outcomes, decided.picks, strict=True)
@@ -127,15 +130,34 @@ def _line(decided: Decided, named: Mapping[str, Features], came: list[Draft], ea
 
 def _single(whole: Line, pick: Pick, at: Mapping[str, int], cost: float) -> Line:
     index = at[pick.item]
+    ((actions, given),) = _told([pick], at)
     return msgspec.structs.replace(
         whole,
         cost=cost,
         probability=pick.propensity,
         action=index + 1,
         index=index,
-        actions=[index + 1],
-        probabilities=[pick.propensity],
+        actions=[one + 1 for one in actions],
+        probabilities=given,
     )
+
+
+def _told(picks: Sequence[Pick], at: Mapping[str, int]) -> Iterator[tuple[list[int], list[Number]]]:
+    """Of each pick the actions by their numbers, the chosen one first, and how likely each was, as far as is known."""
+    for pick in picks:
+        chances = pick.chances | {pick.item: pick.propensity} if pick.chances else {pick.item: pick.propensity}
+        yield [at[item] for item in chances], list(chances.values())
+
+
+def _missed(decided: Decided, came: list[Draft]) -> set[int]:
+    """Positions that nobody saw, of a slate whose client says what was seen."""
+    if decided.request.shown:
+        return set()
+    missed = {pick.position for pick in decided.picks}
+    for one in came:
+        if isinstance(one.fact, Exposed):
+            missed -= missed if one.fact.positions is None else set(one.fact.positions)
+    return missed
 
 
 def _position(came: Draft) -> int | None:

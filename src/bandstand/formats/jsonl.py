@@ -10,10 +10,25 @@ import msgspec
 from msgspec import Meta
 
 from bandstand.errors import InputError
-from bandstand.events import AnyFact, Draft, Entry, Feature, Features, ItemPut
+from bandstand.events import (
+    AnyFact,
+    Decided,
+    Draft,
+    Entry,
+    ExperimentMoved,
+    ExperimentPut,
+    Feature,
+    Features,
+    ItemPut,
+    Rewarded,
+    RulePut,
+    StrategyPut,
+    SurfacePut,
+)
 from bandstand.formats import Format, Read, Refused, Target
 from bandstand.formats.files import written
 from bandstand.formats.lines import lines
+from bandstand.state import State
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 Time = Annotated[datetime, Meta(tz=True)]
@@ -85,17 +100,39 @@ def _is_entry(text: bytes) -> bool:
 
 def _log(path: Path, numbered: Iterable[tuple[int, bytes]], refused: Refused) -> Iterator[Read]:
     """Entries without a gap. Decisions name positions of the log, so nothing is read past a line that is missing."""
-    expected = 1
+    expected, state = 1, State()
     for number, text in numbered:
         try:
             line = _line.decode(text)
             if line.seq != expected:
                 raise ValueError(f"seq is {line.seq}, must be {expected}")
+            _check_defined(state, Entry(line.seq, line.at, line.fact))
         except _WRONG as error:
             refused.add(path, number, f"{error}; the rest is left out too, for it would lose its place in the log")
             return
         yield Read(number, Entry(line.seq, line.at, line.fact))
         expected += 1
+
+
+def _check_defined(state: State, entry: Entry) -> None:
+    """ValueError where the fact names what no entry above it defines: a log with it could be read by nobody. `state` is
+    told of definitions alone."""
+    fact = entry.fact
+    if isinstance(fact, Decided | Rewarded):
+        surface = fact.surface if isinstance(fact, Rewarded) else fact.request.surface
+        if surface not in state.surfaces:
+            known = ", ".join(sorted(state.surfaces)) or "none"
+            raise ValueError(
+                f"surface {surface!r} of decision {fact.decision!r} is not defined above, must be one of: {known}; "
+                "export the whole log, or put the surface first"
+            )
+    elif isinstance(fact, SurfacePut | StrategyPut | RulePut | ExperimentPut | ExperimentMoved):
+        try:
+            state.apply(entry)
+        except KeyError as error:
+            raise ValueError(
+                f"{fact.name!r} ({type(fact).__name__}) names {error}, which is not defined above; export the whole log"
+            ) from error
 
 
 def _catalogue(path: Path, numbered: Iterable[tuple[int, bytes]], now: float, refused: Refused) -> Iterator[Read]:

@@ -27,6 +27,7 @@ SINGLE: Mapping[str, str] = MappingProxyType(
         "snips": f"{_PROPENSITIES}; in short logs a small bias remains",
         "empirical_likelihood": f"{_PROPENSITIES}; no weight can exceed the largest one given",
         "bernstein": f"{_PROPENSITIES}; no weight can exceed the largest one given",
+        "hoeffding": f"{_PROPENSITIES}; no weight can exceed the largest one given",
         "clopper_pearson": "rewards are 0 or 1, and the log is worth its rows divided by the largest weight",
         "rare_events": f"{_PROPENSITIES}; no weight can exceed the largest one given",
         "poisson_bootstrap": f"{_PROPENSITIES}; units are independent, and enough of them have a reward",
@@ -34,16 +35,19 @@ SINGLE: Mapping[str, str] = MappingProxyType(
         "dr": f"the reward model is right, or {_PROPENSITIES}",
         "sndr": f"the reward model is right, or {_PROPENSITIES}; in short logs a small bias remains",
         "clipped_ips": f"{_PROPENSITIES}; it is too low by the rewards of weights above the limit",
+        "clipped_dr": f"the reward model is right for weights above the limit, and {_PROPENSITIES}",
         "switch_dr": f"the reward model is right for weights above the limit, and {_PROPENSITIES}",
         "dros": f"the reward model is right as far as weights are shrunk, and {_PROPENSITIES}",
         "subgaussian_ips": f"{_PROPENSITIES}; a bias grows with the level",
         "subgaussian_dr": f"the reward model is right, or {_PROPENSITIES} and the level is small",
         "mips": "the embedding tells all about the reward, and the logger could show each that the target shows",
+        "snmips": "the embedding tells all about the reward, and the logger could show each that the target shows",
         "matched": "the logger chose uniformly, whoever asked",
         "rejection": f"{_PROPENSITIES}; few weights exceed those seen before",
         "off_policy_sequence": f"{_PROPENSITIES}, given all that came before; rewards have the range given",
         "partially_identified": "the logged propensities are those of the draw; what was never shown earns anything",
         "cascade_dr": "users read from the top: a reward depends on its own pick and the picks above it",
+        "cascade_sndr": "users read from the top: a reward depends on its own pick and the picks above it",
     }
 )
 

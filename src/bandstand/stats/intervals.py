@@ -37,19 +37,42 @@ def bernstein(
     >>> found.value, round(found.low, 4), round(found.high, 4)
     (0.625, 0.5605, 0.6895)
     """
-    significance(alpha)
-    check_bounds(sums, max_weight=max_weight, reward_range=reward_range)
-    check_rows(sums, method="Bernstein's bound")
-    if max_weight == math.inf:
-        raise InputError(
-            "max_weight is inf, must be finite for Bernstein's bound; use empirical_likelihood.", field="max_weight"
-        )
-    r_low, r_high = reward_range
+    widest = _bounded(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha, method="Bernstein's bound")
     scores = sums.reward_by_row.ratio()
     log_term = math.log(4 / alpha)
-    widest = max_weight * (max(r_high, 0.0) - min(r_low, 0.0))
     margin = math.sqrt(2 * scores.variance * log_term / sums.n) + 7 * widest * log_term / (3 * (sums.n - 1))
     return Estimate(scores.mean, scores.mean - margin, scores.mean + margin, None, sums.n, "bernstein")
+
+
+def hoeffding(
+    sums: WeightedSums,
+    *,
+    max_weight: float,
+    reward_range: tuple[float, float] = (0.0, 1.0),
+    alpha: float = 0.05,
+) -> Estimate:
+    r"""IPS with Hoeffding's bound: holds for every n by the range of wr alone, so it is far wider than Bernstein's
+    where weights are heavy or rewards rare; it is here to compare with.
+
+    .. math:: \hat V \pm R \sqrt{\frac{\ln(2/\alpha)}{2n}}
+
+    with R the range of wr. Rows must be independent; arguments as in `bernstein`.
+
+    References
+    ----------
+    .. [1] Hoeffding (1963), "Probability inequalities for sums of bounded random variables", JASA 58, theorem 2.
+
+    Examples
+    --------
+    >>> sums = WeightedSums.of(rewards=[1, 0, 1, 0] * 500, weights=[0.5, 2, 2, 0.5] * 500)
+    >>> found = hoeffding(sums, max_weight=2)
+    >>> found.value, round(found.low, 4), round(found.high, 4)
+    (0.625, 0.5643, 0.6857)
+    """
+    widest = _bounded(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha, method="Hoeffding's bound")
+    margin = widest * math.sqrt(math.log(2 / alpha) / (2 * sums.n))
+    value = sums.wr / sums.n
+    return Estimate(value, value - margin, value + margin, None, sums.n, "hoeffding")
 
 
 def clopper_pearson(sums: WeightedSums, *, max_weight: float, alpha: float = 0.05) -> Estimate:
@@ -119,6 +142,21 @@ def rare_events(
         return found._replace(high=reward_range[1])
     low, high = _binomial(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha)
     return found._replace(low=min(found.low, low), high=max(found.high, high))
+
+
+def _bounded(
+    sums: WeightedSums, *, max_weight: float, reward_range: tuple[float, float], alpha: float, method: str
+) -> float:
+    """The range of weighted rewards; `InputError` where they have none, or rows are not independent."""
+    significance(alpha)
+    check_bounds(sums, max_weight=max_weight, reward_range=reward_range)
+    check_rows(sums, method=method)
+    if max_weight == math.inf:
+        raise InputError(
+            f"max_weight is inf, must be finite for {method}; use empirical_likelihood.", field="max_weight"
+        )
+    r_low, r_high = reward_range
+    return max_weight * (max(r_high, 0.0) - min(r_low, 0.0))
 
 
 def _binomial(

@@ -6,11 +6,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import gammainc, gammaln
+from scipy.special import gammainc, gammaln, polygamma
 
 from bandstand.errors import InputError
 from bandstand.stats.checks import column, refuse_where, same_length, significance
 from bandstand.stats.estimates import Estimate
+from bandstand.stats.thinned import standing
 
 _RHO = 1.0  # of the gamma mixture; 1 in the paper's own code
 _BLOCK = 1 << 16  # rows that are added up at a time
@@ -22,11 +23,17 @@ class _Side(Struct, frozen=True):
     total: float = 0.0
     spread: float = 0.0
 
-    def then(self, x: NDArray[np.float64], *, after: int) -> "_Side":
+    def then(self, x: NDArray[np.float64], *, after: NDArray[np.float64], missing: NDArray[np.float64]) -> "_Side":
+        """`after` counts the rows before each, and `missing` those of no value that came between: their squares are
+        Σ_s (a / (t + s))² with a fixed a, a difference of two trigamma functions."""
         before = self.total + np.concatenate([[0.0], np.cumsum(x)])
-        expected = (before[:-1] + 0.5) / np.arange(after + 1, after + 1 + x.size)
-        gap = x - expected
-        return _Side(float(before[-1]), self.spread + float(np.dot(gap, gap)))
+        drawn = before[:-1] + 0.5
+        gap = x - drawn / (after + missing + 1)
+        spread = self.spread + float(np.dot(gap, gap))
+        if missing.any():
+            unseen = polygamma(1, after + 1) - polygamma(1, after + missing + 1)
+            spread += float(np.dot(np.square(drawn), unseen))
+        return _Side(float(before[-1]), spread)
 
 
 class OrderedSums(Struct, frozen=True):
@@ -40,15 +47,18 @@ class OrderedSums(Struct, frozen=True):
     """
 
     reward_range: tuple[float, float] = (0.0, 1.0)
-    n: int = 0
+    n: float = 0
     wr: float = 0.0
     low: _Side = _Side()
     high: _Side = _Side()
 
-    def then(self, rewards: ArrayLike, weights: ArrayLike) -> "OrderedSums":
-        """These sums with the rows that came next; the reward range cannot change on the way."""
+    def then(self, rewards: ArrayLike, weights: ArrayLike, *, drop: ArrayLike | None = None) -> "OrderedSums":
+        """These sums with the rows that came next; the reward range cannot change on the way.
+
+        `drop` is how likely each row was not to be kept in the log: `thinned` says what that means."""
         r, w = column(rewards, name="reward"), column(weights, name="weight")
-        same_length(rewards=r, weights=w)
+        times = np.ones(r.size) if drop is None else standing(drop)
+        same_length(rewards=r, weights=w, drop=times)
         r_low, r_high = self.reward_range
         if not (math.isfinite(r_low) and math.isfinite(r_high) and r_low < r_high):
             raise InputError(f"reward_range is {self.reward_range}, must be finite and rise.", field="reward_range")
@@ -62,18 +72,21 @@ class OrderedSums(Struct, frozen=True):
         )
         sums = self
         for start in range(0, r.size, _BLOCK):
-            sums = sums._next(r[start : start + _BLOCK], w[start : start + _BLOCK])
+            block = slice(start, start + _BLOCK)
+            sums = sums._next(r[block], w[block] * times[block], times[block])
         return sums
 
-    def _next(self, r: NDArray[np.float64], w: NDArray[np.float64]) -> "OrderedSums":
+    def _next(self, r: NDArray[np.float64], w: NDArray[np.float64], times: NDArray[np.float64]) -> "OrderedSums":
         r_low, r_high = self.reward_range
         wide = r_high - r_low
+        counted = self.n + np.concatenate([[0.0], np.cumsum(times)])
+        after, missing = counted[:-1], times - 1
         return OrderedSums(
             self.reward_range,
-            self.n + r.size,
+            float(counted[-1]),
             self.wr + float(np.dot(w, r)),
-            self.low.then(w * (r - r_low) / wide, after=self.n),
-            self.high.then(w * (r_high - r) / wide, after=self.n),
+            self.low.then(w * (r - r_low) / wide, after=after, missing=missing),
+            self.high.then(w * (r_high - r) / wide, after=after, missing=missing),
         )
 
 
@@ -112,10 +125,12 @@ def off_policy_sequence(sums: OrderedSums, *, alpha: float = 0.05) -> Estimate:
     low = _lower_end(sums.low, sums.n, alpha=alpha / 2)
     high = 1 - _lower_end(sums.high, sums.n, alpha=alpha / 2)
     wide = r_high - r_low
-    return Estimate(sums.wr / sums.n, r_low + low * wide, r_low + high * wide, None, sums.n, "off_policy_sequence")
+    return Estimate(
+        sums.wr / sums.n, r_low + low * wide, r_low + high * wide, None, round(sums.n), "off_policy_sequence"
+    )
 
 
-def _lower_end(side: _Side, n: int, *, alpha: float) -> float:
+def _lower_end(side: _Side, n: float, *, alpha: float) -> float:
     """The least mean, between 0 and 1, against which too little was won."""
     enough, most = -math.log(alpha), min(1.0, side.total / n)
 

@@ -168,8 +168,14 @@ def _combinations(sweep: Sweep) -> list[tuple[Setting, ...]]:
         )
     if isinstance(sweep.search, Grid) or not trials:
         return list(product(*listed))
-    points = qmc.Sobol(len(sweep.vary), rng=bits("sweep", sweep.search.seed) >> 1).random(trials)
+    # A Sobol sequence is balanced where as many are drawn as a power of 2; the first of them are the first of any.
+    points = qmc.Sobol(len(sweep.vary), rng=bits("sweep", sweep.search.seed) >> 1).random_base2(_bits(trials))[:trials]
     return [tuple(_at(one, share) for one, share in zip(sweep.vary.values(), point, strict=True)) for point in points]
+
+
+def _bits(count: int) -> int:
+    """Of the least power of 2 that is not below the count."""
+    return (count - 1).bit_length()
 
 
 def _at(values: list[Setting] | Between, share: float) -> Setting:

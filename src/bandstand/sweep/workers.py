@@ -20,9 +20,12 @@ def workers(*, n_jobs: int, cluster: str | None) -> Iterator[None]:
         return
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port, resolve_address
     except ImportError as error:
         raise InputError("cluster: Dask is not installed; install bandstand[dask]", field="cluster") from error
     try:
+        # Looked at first: a client that fails half made leaves a loop behind, which ends in a traceback.
+        get_address_host_port(resolve_address(cluster), strict=True)
         client = Client(cluster, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise InputError(
