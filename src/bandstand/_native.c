@@ -290,6 +290,7 @@ static PyMethodDef methods[] = {
     {"listed", (PyCFunction)(void (*)(void))native_listed, METH_FASTCALL, NULL},
     {"alike", (PyCFunction)(void (*)(void))native_alike, METH_FASTCALL, NULL},
     {"nearest", (PyCFunction)(void (*)(void))native_nearest, METH_FASTCALL, NULL},
+    {"learn", (PyCFunction)(void (*)(void))native_learn, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

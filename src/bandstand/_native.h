@@ -62,3 +62,4 @@ PyObject *native_brought(PyObject *module, PyObject *const *args, Py_ssize_t giv
 PyObject *native_listed(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_alike(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_nearest(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_learn(PyObject *module, PyObject *const *args, Py_ssize_t given);
