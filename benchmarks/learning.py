@@ -9,7 +9,7 @@ from bandstand.engine import Engine
 from bandstand.events import Decided, Entry, Interacted
 from bandstand.features import item_features, position_features, source_features, text
 from bandstand.model import Model
-from bandstand.policy.vw import Learning
+from bandstand.policy.learning import Learning
 from bandstand.store.memory import MemoryLog
 from benchmarks.bench import Bench
 from benchmarks.data import SLATE, Shop, item_id, requests, user_id

@@ -1,9 +1,12 @@
 """What becomes of requests, items and sources on their way to a linear model."""
 
+import numpy as np
 import pytest
 
 from bandstand.events import Request, Source
 from bandstand.features import MOST_ITEM_FEATURES, context_features, item_features, named, source_features, text
+from bandstand.policy.learner import Learner
+from bandstand.policy.learning import Learning
 
 SATURDAY_0730_UTC = 1_795_246_200.0  # 2026-11-21T07:30:00Z
 
@@ -57,3 +60,11 @@ def test_sources_tell_who_how_high_and_how_strongly() -> None:
 
 def test_learner_never_sees_a_name() -> None:
     assert text("i", {"a|b c:1\n": 2.0}).count("|") == 1
+
+
+@pytest.mark.parametrize("tiny", [1e-146, -1e-120, 5e-324, 1e-38])
+def test_a_tiny_number_does_not_poison_what_is_learned(tiny: float) -> None:
+    learner = Learner(Learning(bits=10))
+    learner.learn(text("u", {"a": tiny}), [text("i", {"b": tiny})], [1.0])
+    learner.learn(text("u", {"a": 1.0}), [text("i", {"b": 1.0})], [tiny])
+    assert np.isfinite(learner.weights().table).all()

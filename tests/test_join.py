@@ -15,7 +15,7 @@ def opened(one: Waiting, *, deadline: float = 10.0) -> Join:
 
 
 def examples(join: Join, clock: float = 10.0) -> list[tuple[str, float]]:
-    return [example for closed in join.close(clock) for example in closed.examples()]
+    return [example for closed in join.close(clock) for example in zip(*closed.examples(), strict=True)]
 
 
 def test_every_shown_pick_is_an_example_the_unrewarded_ones_too() -> None:

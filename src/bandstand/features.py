@@ -67,8 +67,13 @@ def unnamed(features: Mapping[str, float]) -> dict[str, float]:
 
 def text(namespace: str, features: Mapping[str, float]) -> str:
     """The features as Vowpal Wabbit reads them, in hashed form: no name of the caller's ever reaches its parser."""
-    entries = [_is(name) if value == 1 else f"{feature_hash(name)}:{value:.9g}" for name, value in features.items()]
+    entries = [_is(name) if value == 1 else f"{feature_hash(name)}:{amount(value)}" for name, value in features.items()]
     return f"|{namespace} " + " ".join(entries)
+
+
+def amount(value: float) -> str:
+    """The number as Vowpal Wabbit can read it: what is nearer to 0 than 1e-37 is 0 to it, but 1e-146 infinite."""
+    return f"{value:.9g}" if abs(value) >= 1e-37 else "0"
 
 
 @lru_cache(maxsize=65536)

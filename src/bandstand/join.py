@@ -21,11 +21,11 @@ class Waiting(msgspec.Struct, gc=False):
     earned: dict[int, float] = {}
     whole: float | None = None
 
-    def examples(self) -> list[tuple[str, float]]:
-        """Every pick that was shown, with what it earned; the unclicked ones too. A reward for the whole slate is
+    def examples(self) -> tuple[list[str], list[float]]:
+        """Every pick that was shown, and what each earned; the unclicked ones too. A reward for the whole slate is
         shared evenly among them."""
-        share = None if self.whole is None else self.whole / max(len(self.seen), 1)
-        return [(self.picks[at], self._reward(at, share)) for at in sorted(self.seen)]
+        share, shown = None if self.whole is None else self.whole / max(len(self.seen), 1), sorted(self.seen)
+        return [self.picks[at] for at in shown], [self._reward(at, share) for at in shown]
 
     def _reward(self, at: int, share: float | None) -> float:
         if share is None:

@@ -1,6 +1,7 @@
 """The model: a fold over the log. `step` takes one entry; weights learn from decisions whose windows have closed."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Self
 
 import msgspec
@@ -14,8 +15,9 @@ from bandstand.experiments.definition import Experiment
 from bandstand.features import item_features, position_features, source_features, text
 from bandstand.join import Join, Waiting
 from bandstand.packing import pack, unpack
+from bandstand.policy.learner import Learner
+from bandstand.policy.learning import Learning
 from bandstand.policy.linear import Weights, untaught
-from bandstand.policy.vw import Learner, Learning
 from bandstand.recipe import behind, wanted_fits
 from bandstand.state import State
 
@@ -195,10 +197,11 @@ class Model:
 
     def _learn(self, join: Join, clock: float) -> None:
         for waiting in join.close(clock):
-            learners = [learner for name in waiting.teaches if (learner := self._learner(name)) is not None]
-            for pick, reward in waiting.examples():
-                for learner in learners:
-                    learner.learn(waiting.shared, pick, reward)
+            picks, rewards = waiting.examples()
+            for name in waiting.teaches:
+                learner = self._learner(name)
+                if learner is not None:
+                    learner.learn(waiting.shared, picks, rewards)
 
     def _learner(self, name: str) -> Learner | None:
         """The learner of these weights, begun anew where its strategy's learning settings have changed."""
@@ -248,7 +251,13 @@ class Model:
             item = text("i", item_features(pick.item, pick.features or {}))
         if item is None:
             return None
-        return f"{item} {text('s', source_features(pick.sources))} {text('p', position_features(pick.position))}"
+        sources = text("s", source_features(pick.sources)) if pick.sources else "|s "
+        return f"{item} {sources} {_placed(pick.position)}"
+
+
+@cache
+def _placed(position: int) -> str:
+    return text("p", position_features(position))
 
 
 def fold(model: Model, entries: Iterable[Entry]) -> Model:

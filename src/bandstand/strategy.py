@@ -8,8 +8,8 @@ import msgspec
 
 from bandstand.candidates.blend import AnyBlend, Fusion
 from bandstand.policy.explore import EpsilonGreedy
+from bandstand.policy.learning import Learning
 from bandstand.policy.registry import AnyPolicy
-from bandstand.policy.vw import Learning
 from bandstand.shape.settings import UNSHAPED, Diversity
 
 LONGEST_SLATE = 100

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from bandstand.chance import uniform
 from bandstand.features import NAMESPACES, hashed, position_features, text
+from bandstand.policy.learner import Learner
+from bandstand.policy.learning import Learning
 from bandstand.policy.linear import Offered, Shared, untaught
-from bandstand.policy.vw import Learner, Learning
+from bandstand.policy.vw import Vowpal
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 features = st.dictionaries(names, st.floats(-50, 50, width=32), min_size=1, max_size=6)
@@ -21,9 +23,14 @@ def taught(learning: Learning, rounds: int = 300) -> tuple[Learner, list[tuple[d
         u, c, i, s = (
             {f"{ns}{int(30 * uniform(ns, k, j))}": uniform(ns, k, j, "value") for j in range(4)} for ns in "ucis"
         )
-        learner.learn(*lines(u, c, i, s, position=k % 5), uniform("reward", k))
+        learn(learner, lines(u, c, i, s, position=k % 5), uniform("reward", k))
         seen.append((u, c, i, s))
     return learner, seen
+
+
+def learn(learner: Learner, features: tuple[str, str], reward: float) -> None:
+    shared, pick = features
+    learner.learn(shared, [pick], [reward])
 
 
 def lines(
@@ -47,10 +54,9 @@ def served(
 @pytest.mark.parametrize("learning", [Learning(), Learning(bits=12), Learning(bits=22, rate=0.1, power_t=0.0)])
 def test_served_scores_equal_the_learners_predictions(learning: Learning) -> None:
     learner, seen = taught(learning)
+    vowpal = Vowpal(learning, learner.dump())
     for u, c, i, s in seen[:100]:
-        assert served(learner, u, c, i, s) == pytest.approx(
-            learner.predict(*lines(u, c, i, s, position=None)), abs=1e-5
-        )
+        assert served(learner, u, c, i, s) == pytest.approx(vowpal.predict(*lines(u, c, i, s, position=None)), abs=1e-5)
 
 
 @given(features, features, features, features)
@@ -59,21 +65,20 @@ def test_any_feature_names_and_values_score_alike(
     u: dict[str, float], c: dict[str, float], i: dict[str, float], s: dict[str, float]
 ) -> None:
     learner = Learner(Learning(bits=14))
-    learner.learn(*lines(u, c, i, s, position=0), 1.0)
-    expected = learner.predict(*lines(u, c, i, s, position=None))
-    assert served(learner, u, c, i, s) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    learn(learner, lines(u, c, i, s, position=0), 1.0)
+    predicted = Vowpal(learner.learning, learner.dump()).predict(*lines(u, c, i, s, position=None))
+    assert served(learner, u, c, i, s) == pytest.approx(predicted, rel=1e-4, abs=1e-4)
 
 
 def test_names_that_vowpal_wabbit_could_misread_are_plain_features() -> None:
     learner = Learner(Learning())
-    learner.learn(*lines(awkward, awkward, awkward, awkward, position=None), 1.0)
+    learn(learner, lines(awkward, awkward, awkward, awkward, position=None), 1.0)
     # 4 + 4 + 4 + 4 features, 16 + 16 interactions and the intercept: no namespace, action or feature more.
     assert np.count_nonzero(learner.weights().table) == 49
 
 
 def test_namespace_hashes_are_those_of_vowpal_wabbit() -> None:
-    workspace = Learner(Learning())._workspace
-    assert {name: workspace.hash_space(name) for name in NAMESPACES} == NAMESPACES
+    assert {name: Vowpal(Learning()).hash_space(name) for name in NAMESPACES} == NAMESPACES
 
 
 def test_resumed_learner_goes_on_exactly() -> None:
@@ -81,7 +86,7 @@ def test_resumed_learner_goes_on_exactly() -> None:
     resumed = Learner(learner.learning, learner.dump(), learned=learner.learned)
     for u, c, i, s in seen:
         for one in (learner, resumed):
-            one.learn(*lines(u, c, i, s, position=1), 0.5)
+            learn(one, lines(u, c, i, s, position=1), 0.5)
     np.testing.assert_array_equal(learner.weights().table, resumed.weights().table)
 
 

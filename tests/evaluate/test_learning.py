@@ -23,7 +23,7 @@ from bandstand.events import ItemPut, Request
 from bandstand.model import Model
 from bandstand.policy import Probabilities, Scores, Slot
 from bandstand.policy.explore import EpsilonGreedy
-from bandstand.policy.vw import Learning
+from bandstand.policy.learning import Learning
 from bandstand.rank import slate_propensities
 from bandstand.replay import Revisited
 from bandstand.store.memory import MemoryLog

@@ -1,66 +1,65 @@
-"""Learning with Vowpal Wabbit: a squared-loss regression of reward on what was shown. Only this module knows it."""
+"""Vowpal Wabbit: a squared-loss regression of reward on what was shown. Only this module knows it."""
 
 import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
 import numpy as np
+import numpy.typing as npt
 from vowpalwabbit import Workspace
 
-from bandstand.policy.linear import Weights
+from bandstand.policy.learning import Learning
 
 # What follows the header of a saved model: place, weight, and the two accumulators of the adaptive normalised update.
-_SAVED = np.dtype([("place", "<u4"), ("weight", "<f4"), ("adaptive", "<f4"), ("normalised", "<f4")])
+SAVED = np.dtype([("place", "<u4"), ("weight", "<f4"), ("adaptive", "<f4"), ("normalised", "<f4")])
+# The header's end (`save_load_online_state_gd` in its gd.cc). Only `norms` and `total_weight` change what is learned;
+# of the others, those that count examples are set to 0 when a model is read.
+STATE = np.dtype(
+    [
+        *(("initial_t", "<f4"), ("norms", "<f8"), ("t", "<f8"), ("losses", "<f8", 2), ("dump_interval", "<f4")),
+        *(("least", "<f4"), ("most", "<f4"), ("weighted", "<f8", 3), ("counts", "<u8", 2), ("total_weight", "<f8")),
+        *(("old_weighted", "<f8"), ("current_pass", "<u8"), ("l1", "<f8"), ("l2", "<f8")),
+    ]
+)
 # Wide enough never to clip: a clipped prediction is no longer linear in the features.
 _BOUND = "1000000"
 
 
-class Learning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a strategy's weights are learned: table size, step size, and how fast steps shrink (0: never, so that the
-    model follows a changing world).
+class Vowpal:
+    """A workspace. Another one made with what `dump` gives goes on exactly where it stood."""
 
-    At `power_t` 0.5 exactly, Vowpal Wabbit takes the processor's approximate reciprocal square root, whose last digits
-    differ from machine to machine; anything else replays alike everywhere.
-    """
-
-    bits: Annotated[int, msgspec.Meta(ge=10, le=26)] = 18
-    rate: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.02
-    power_t: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.45
-
-
-class Learner:
-    """Weights that learn. `dump` and `Learner(learning, dumped)` resume exactly where it stood."""
-
-    def __init__(self, learning: Learning, dumped: bytes | None = None, *, learned: int = 0) -> None:
-        self.learning = learning
-        self.learned = learned
-        self.changed = True  # since the last `weights`
-        self._header_bytes = len(_saved(_fresh(learning)))
+    def __init__(self, learning: Learning, dumped: bytes | None = None) -> None:
+        self._learning = learning
         self._workspace = _fresh(learning) if dumped is None else _loaded(dumped)
 
-    def learn(self, shared: str, pick: str, reward: float) -> None:
-        """One shown pick: its features as `|namespace hash:value …` text, and what it earned."""
-        self._workspace.learn(f"{reward:.9g} {shared} {pick}")
-        self.learned += 1
-        self.changed = True
+    def learn(self, shared: str, picks: list[str], rewards: list[str]) -> None:
+        for pick, reward in zip(picks, rewards, strict=True):
+            self._workspace.learn(f"{reward} {shared} {pick}")
 
     def predict(self, shared: str, pick: str) -> float:
-        """What Vowpal Wabbit itself expects; serving uses `weights().scores`."""
+        """What Vowpal Wabbit itself expects; serving uses `table`."""
         return float(self._workspace.predict(f"{shared} {pick}"))
+
+    def hash_space(self, name: str) -> int:
+        return int(self._workspace.hash_space(name))
 
     def dump(self) -> bytes:
         return _saved(self._workspace)
 
-    def weights(self) -> Weights:
-        saved = np.frombuffer(self.dump(), dtype=_SAVED, offset=self._header_bytes)
-        table = np.zeros(1 << self.learning.bits, np.float32)
+    def table(self) -> npt.NDArray[np.float32]:
+        saved = np.frombuffer(self.dump(), SAVED, offset=len(untaught(self._learning)))
+        table = np.zeros(1 << self._learning.bits, np.float32)
         table[saved["place"]] = saved["weight"]
-        self.changed = False
-        return Weights(self.learning.bits, self.learned, table)
+        return table
 
-    def close(self) -> None:
-        self._workspace.finish()
+
+@cache
+def untaught(learning: Learning) -> bytes:
+    """A saved model that has learned nothing: a header, and no weights after it."""
+    workspace = _fresh(learning)
+    saved = _saved(workspace)
+    workspace.finish()
+    return saved
 
 
 def _fresh(learning: Learning) -> Workspace:
