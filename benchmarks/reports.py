@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import chain, islice
 from math import inf
 from multiprocessing import get_context
@@ -28,7 +28,9 @@ from bandstand.events import Assignment, Decided, ExperimentMoved, ExperimentPut
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.metrics import Metric
 from bandstand.report.keeping import step
-from bandstand.report.stretch import Decisions, Exposures, Ints, Mask, Rewards, Stretch, hashes, marked
+from bandstand.report.marks import hashes, marked
+from bandstand.report.stretch import Decisions, Exposures, Ints, Mask, Recalled, Rewards, Stretch
+from bandstand.store import Snapshots
 from bandstand.store.sql import open_log, open_snapshots, snapshots_url
 from benchmarks.bench import Bench
 from benchmarks.data import SEED
@@ -89,12 +91,12 @@ def _on(bench: Bench, store: str, url: str) -> list[Figure]:
     bench.told(f"reports: making a digest of {remembered:,} decisions in {store}")
     made = _apart(partial(_remembered, url, remembered))
     for short, most_s, history in (
-        (f"from a digest and {_step(remembered):,} more", MOST_DIGEST_S, False),
+        ("from a digest and its sequel", MOST_DIGEST_S, False),
         ("the same, with its history", MOST_S, True),
     ):
         call = partial(_reported, url, digest=True, history=history)
         one = _figure(bench, store, remembered, narrow, short, most_s, call)
-        one.more.update({"writing the digest s": made["s"], "digest MB": made["MB"]})
+        one.more.update(made)
         figures.append(one)
     return figures
 
@@ -136,17 +138,19 @@ def _emptied(url: str) -> Measured:
 
 
 def _remembered(url: str, decisions: int) -> Measured:
-    """The digest that a learner would have left of so many decisions, made from columns; of the log itself only its
-    beginning is written down, and the entries after the digest: the rest is not read."""
+    """What a learner would have left of so many decisions just before it writes them down anew: a digest, made from
+    columns, a sequel, and entries after that. Of the log itself only its beginning and its end are written down, and
+    the old decisions of which that speaks: the rest is not read."""
     from bandstand.report import digest
     from bandstand.report.asked import asked
     from bandstand.report.gathered import Gathered, Life
+    from bandstand.report.keeping import SEQUEL, Keeping
     from bandstand.report.ledger import Ledger
 
-    last, more = _entries(decisions), _step(decisions)
-    rows = _rows(range(decisions, decisions + more), decisions)
-    since = ((last + k, *row[1:]) for k, row in enumerate(islice(rows, 2, more + 2), 1))
-    _insert(url, chain(_rows(range(0), decisions), since))
+    last, more = _entries(decisions), _step(decisions) - 1
+    rows = islice(_rows(range(decisions, decisions + more), decisions), 2, None)
+    since = ((last + k, *row[1:]) for k, row in enumerate(rows, 1))
+    _insert(url, chain(_rows(range(0), decisions), _old(decisions, more)))
     ledger = Ledger(asked(EXPERIMENT))
     units = np.array([marked(f"user-{user:07d}") for user in range(_users(decisions))])
     for first in range(0, decisions, _STRETCH):
@@ -154,11 +158,38 @@ def _remembered(url: str, decisions: int) -> Measured:
     log, snapshots = open_log(url, readonly=True), open_snapshots(snapshots_url(url))
     life = Life(EXPERIMENT, "running", since=_START, as_of=last, at=_START + _A_DECISION_S * decisions)
     watch = _Watch()
+    _insert(url, islice(since, 1))  # a log that ends before the digest is another one
     digest.put(snapshots, log, Gathered(life, ledger))
-    measured = watch.measured()
-    kinds = ("report : softer", "report decisions: softer", "report slates: softer")
-    sizes = [len(found.body) for kind in kinds if (found := snapshots.newest(kind)) is not None]
-    return measured | {"MB": sum(sizes) / 1e6}
+    wrote = watch.measured()
+    del ledger, units
+    _insert(url, islice(since, more - SEQUEL))
+    watch = _Watch()
+    if Keeping(log, snapshots).turn([EXPERIMENT]):
+        raise RuntimeError("a digest was written where a sequel was to be")
+    measured = {"writing the digest s": wrote["s"], "a sequel from its beginning s": watch.measured()["s"]}
+    _insert(url, islice(since, SEQUEL - 1))
+    return measured | {"MB": _kept_mb(snapshots)}
+
+
+def _kept_mb(snapshots: Snapshots) -> float:
+    kinds = ["report : softer", "report sequel: softer", *(f"report {k}: softer" for k in _pages())]
+    found = (snapshots.newest(kind) for kind in kinds)
+    return sum(len(one.body) for one in found if one is not None) / 1e6
+
+
+def _pages() -> list[str]:
+    return [f"{place}.{number}" for place in (0, 1) for number in range(200)]
+
+
+def _old(decisions: int, more: int) -> Iterator[Row]:
+    """Decisions of long ago that are rewarded at the end."""
+    wanted = range(decisions // 2, (decisions + more) // 2 + 1)
+    for first in range(wanted.start // _STRETCH * _STRETCH, wanted.stop, _STRETCH):
+        part = range(first, min(first + _STRETCH, decisions))
+        visits = _visits(part, decisions)
+        for number in range(max(first, wanted.start), min(part.stop, wanted.stop)):
+            user, session, side = (int(column[number - first]) for column in visits[:3])
+            yield _decided(number + 3, number, user, session, side)
 
 
 def _stretch(numbers: range, decisions: int, units: Ints) -> Stretch:
@@ -167,6 +198,7 @@ def _stretch(numbers: range, decisions: int, units: Ints) -> Stretch:
     at = _START + _A_DECISION_S * np.array(numbers)
     count = len(numbers)
     shown = Decisions(
+        seq=np.array(numbers) + 3,
         id=ids,
         unit=units[visits.user],
         person=visits.user * 1_000_003 + visits.session,
@@ -184,7 +216,8 @@ def _stretch(numbers: range, decisions: int, units: Ints) -> Stretch:
         ids[visits.clicked], np.full(clicks, -1), at[visits.clicked] + 1, np.zeros(clicks, np.int32), np.ones(clicks)
     )
     nobody, never = np.empty(0, np.int64), np.empty(0)
-    return Stretch(shown, Exposures(nobody, never, nobody), {"click": rewards}, {}, nobody, never, (), shared=False)
+    exposures, recalled = Exposures(nobody, never, nobody), Recalled(nobody, nobody, nobody, np.empty(0, np.bool_))
+    return Stretch(shown, recalled, exposures, {"click": rewards}, {}, nobody, never, (), shared=False)
 
 
 def _insert(url: str, rows: Iterable[Row]) -> None:
@@ -216,14 +249,13 @@ def _rows(numbers: range, decisions: int) -> Iterator[Row]:
     put = ExperimentPut(EXPERIMENT.name, msgspec.Raw(msgspec.json.encode(EXPERIMENT)))
     for seq, fact in enumerate((put, ExperimentMoved(EXPERIMENT.name, "running")), 1):
         yield seq, _START, events.kind(fact), None, None, events.encode(fact).decode()
-    seq, decided = 3, {(slate, side): _template(slate, side) for slate in range(_SLATES) for side in (0, 1)}
+    seq = 3
     for first in range(numbers.start, numbers.stop, _STRETCH):
         part = range(first, min(first + _STRETCH, numbers.stop))
         columns = (column.tolist() for column in _visits(part, decisions))
         for number, user, session, side, clicked in zip(part, *columns, strict=True):
             at, name, who = _START + _A_DECISION_S * number, _name(number), f"user-{user:07d}"
-            body = decided[number % _SLATES, side].replace("@user", who).replace("@decision", name)
-            yield seq, at, "decided", f"decided/{name}", who, body.replace("@session", f"s{user}-{session}")
+            yield _decided(seq, number, user, session, side)
             seq += 1
             if clicked:
                 of = name if number % 5 else _name(number // 2)
@@ -232,6 +264,13 @@ def _rows(numbers: range, decisions: int) -> Iterator[Row]:
                 seq += 1
 
 
+def _decided(seq: int, number: int, user: int, session: int, side: int) -> Row:
+    at, name, who = _START + _A_DECISION_S * number, _name(number), f"user-{user:07d}"
+    body = _template(number % _SLATES, side).replace("@user", who).replace("@decision", name)
+    return seq, at, "decided", f"decided/{name}", who, body.replace("@session", f"s{user}-{session}")
+
+
+@cache
 def _template(slate: int, side: int) -> str:
     chance, variant = np.random.default_rng(SEED + slate), EXPERIMENT.variants[side]
     sources = (Source("popular", 0.98, 3), Source("content", 0.51, 7, "item-1234"))

@@ -123,6 +123,17 @@ def test_find_gives_the_entry_under_a_key(log: EventLog) -> None:
     assert log.find("interacted/") is None
 
 
+def test_many_entries_are_looked_up_at_once_by_their_keys(log: EventLog) -> None:
+    log.append([seen(f"{n}", key=f"k{n}") for n in range(1500)])
+    wanted = [f"interacted/k{n}" for n in (3, 1499, 0, 3)] + ["interacted/none", "a\0b", "\ud800"]
+    found = log.under(wanted + [f"interacted/absent {n}" for n in range(2000)])
+    entries = [log.read(after=seq - 1, limit=1)[0] for seq in (1, 4, 1500)]
+    assert list(map(tuple, found)) == [
+        (each.seq, each.at, "interacted", events.encode(each.fact).decode()) for each in entries
+    ]
+    assert log.under([]) == []
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "x" * (KEY_BYTES + 1)])
 def test_what_no_log_can_hold_is_not_found(log: EventLog, text: str) -> None:
     log.append([seen("a", user="u", key="k")])

@@ -11,10 +11,11 @@ from bandstand.chance import bits
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.metrics import Metric
-from bandstand.report.compare import differences, table
+from bandstand.report.compare import differences
 from bandstand.report.exposure import units
 from bandstand.report.gather import gather
 from bandstand.report.health import checks
+from bandstand.report.measure import table
 from bandstand.report.result import Arm
 
 from .logs import DAY, START, At, comparison, earned, experiment, log_of, reported, saw
@@ -57,7 +58,7 @@ def test_a_sequence_alarms_within_alpha_under_a_hundred_looks(metric: Metric) ->
     for world in range(worlds):
         rules = [experiment(metric, analysis=rule) for rule in (Analysis(units=400), FIXED)]
         seen = units(gather(log_of(rules[0], visits(f"looks {world}", users)), "x"), slates=True)
-        looks = [(at, table(rules[0], seen, at=at)) for at in START + DAY * np.linspace(0.2, 1.1, 100)]
+        looks = [(at, table(rules[0].metrics, seen, at=at)) for at in START + DAY * np.linspace(0.2, 1.1, 100)]
         found = [
             [bool(differences(rule, seen, now, among=seen.first <= at)[0].significant) for at, now in looks]
             for rule in rules

@@ -19,8 +19,8 @@ from bandstand.report.asked import windows
 from bandstand.report.exposure import units
 from bandstand.report.gather import gather
 from bandstand.report.keeping import Keeping
+from bandstand.report.marks import marked
 from bandstand.report.measure import measured
-from bandstand.report.stretch import marked
 from bandstand.store import EventLog, Snapshot, Snapshots, Written
 from bandstand.store.memory import MemoryLog, MemorySnapshots
 
@@ -44,13 +44,13 @@ def facts(log: EventLog, snapshots: Snapshots | None = None) -> str:
 @given(
     experiments,
     doings,
-    st.lists(st.sampled_from([None, None, None, None, "digest", "report", "restart", "redefine"]), max_size=40),
+    st.lists(st.sampled_from([None, None, "sequel", "sequel", "digest", "report", "restart", "redefine"]), max_size=40),
 )
 def test_a_report_from_a_digest_equals_the_one_from_the_whole_log(
     first: Experiment, history: list[tuple[dict[str, object], float]], between: list[str | None]
 ) -> None:
     log, snapshots = MemoryLog(), MemorySnapshots()
-    keeping, now, at, decided = Keeping(log, snapshots, least=1), first, START, list[Decided]()
+    keeping, now, at, decided = Keeping(log, snapshots, least=5, sequel=1), first, START, list[Decided]()
     log.append([Draft(Interacted("i", "view", "ann"), at - 1)])
     defined(log, now, at)
     log.append([Draft(ExperimentMoved("x", "running"), at)])
@@ -58,10 +58,13 @@ def test_a_report_from_a_digest_equals_the_one_from_the_whole_log(
         at += later
         happen(log, doing, at, decided=decided)
         match between[number] if number < len(between) else None:
-            case "digest":
+            case "sequel":
                 keeping.turn([now])
+            case "digest":
+                Keeping(log, snapshots, least=1).turn([now])
+                keeping = Keeping(log, snapshots, least=5, sequel=1)
             case "restart":
-                keeping = Keeping(log, snapshots, least=3)
+                keeping = Keeping(log, snapshots, least=3, sequel=2)
                 keeping.turn([now])
             case "redefine":
                 now = replace(now, metrics=(METRICS[number % len(METRICS)],))
@@ -97,9 +100,14 @@ def parts(snapshots: MemorySnapshots) -> list[str]:
 
 
 class _Watched(MemoryLog):
-    """A log that remembers from where on it was read."""
+    """A log that remembers from where on it was read, and what was looked up in it."""
 
     least = 10**9
+    looked_up: tuple[str, ...] = ()
+
+    def under(self, keys: Sequence[str]) -> list[Written]:
+        self.looked_up += tuple(keys)
+        return super().under(keys)
 
     def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
         self.least = min(self.least, after)
@@ -113,12 +121,26 @@ def test_the_whole_report_is_the_same_and_only_the_end_of_the_log_is_read() -> N
     for history in (False, True):
         assert told(watched, snapshots, history=history) == told(log, history=history)
     assert watched.least == log.head() - 4
+    assert set(watched.looked_up) == {"decided/control-1", "decided/late"}  # and not the one that came since
 
 
-@pytest.mark.parametrize("part", ["report : x", "report decisions: x", "report slates: x"])
+def test_of_what_a_sequel_says_nothing_is_read_again() -> None:
+    log, snapshots = kept()
+    assert Keeping(log, snapshots, sequel=4).turn([experiment(METRICS[0])]) == []
+    watched = _Watched()
+    watched.append([Draft(entry.fact, entry.at) for entry in log.read()])
+    watched.append([Draft(earned("new", "yan")[1], START + 50)])
+    log.append([Draft(earned("new", "yan")[1], START + 50)])
+    assert told(watched, snapshots) == told(log)
+    assert watched.least == log.head() - 1
+    assert watched.looked_up == ("decided/new",)
+
+
+@pytest.mark.parametrize("part", ["report : x", *(f"report 0.{page}: x" for page in range(5)), "report sequel: x"])
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x80", None])
 def test_a_damaged_or_missing_part_costs_time_and_nothing_else(part: str, body: bytes | None) -> None:
     log, snapshots = kept()
+    Keeping(log, snapshots, sequel=3).turn([experiment(METRICS[0])])
     assert part in parts(snapshots)
     found = snapshots.newest(part)
     assert found is not None
@@ -126,23 +148,25 @@ def test_a_damaged_or_missing_part_costs_time_and_nothing_else(part: str, body: 
     assert told(log, snapshots, history=True) == told(log, history=True)
 
 
-def test_a_digest_that_is_being_replaced_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    log, snapshots = kept()
-    older = snapshots.newest("report : x")
-    Keeping(log, snapshots, least=1).turn([experiment(METRICS[0])])
-    newer = snapshots.newest("report : x")
-    assert older is not None
-    assert newer is not None
-    waited = []
+class _Overtaken(MemorySnapshots):
+    """In which a digest is written anew, more than once, before a page of the old one is read."""
 
-    def written_meanwhile(seconds: float) -> None:
-        waited.append(seconds)
-        snapshots.put("report : x", newer, alone=True)
+    writers: list[Keeping]
 
-    monkeypatch.setattr("time.sleep", written_meanwhile)
-    log.append([Draft(earned("control-2", "control-user-2")[1], START + 30)])
+    def newest(self, kind: str, *, after: int = -1) -> Snapshot | None:
+        if "." in kind and self.writers:
+            assert self.writers.pop().turn([experiment(METRICS[0])]) == ["x"]
+        return super().newest(kind, after=after)
+
+
+def test_a_digest_that_was_replaced_while_it_was_read_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, old = kept()
+    snapshots, waited = _Overtaken(), list[float]()
+    snapshots._kinds = old._kinds
+    monkeypatch.setattr("time.sleep", waited.append)
     for history in (False, True):
-        snapshots.put("report : x", older, alone=True)
+        log.append([Draft(earned("control-2", "control-user-2")[1], START + 30)])
+        snapshots.writers = [Keeping(log, old, least=1)]
         assert told(log, snapshots, history=history) == told(log, history=history)
     assert len(waited) == 2
 
@@ -174,7 +198,7 @@ def test_who_is_erased_is_gone_from_the_digest_and_the_figures_stay() -> None:
     keeping, now = Keeping(log, snapshots), experiment(METRICS[0])
     assert keeping.turn([now]) == []
     mark = marked("control-user-2").to_bytes(8, "little", signed=True)
-    assert any(mark in one.body for one in snapshots._kinds["report : x"])
+    assert any(mark in one.body for kind in parts(snapshots) for one in snapshots._kinds[kind])
     before = report(log, "x").comparisons
     log.append([Draft(erase(log, "control-user-2", pseudonym="erased-1"), START + 40)])
     assert facts(log, snapshots) == facts(log)
@@ -209,14 +233,17 @@ def test_a_digest_is_written_again_when_the_log_has_grown() -> None:
     assert found.life.as_of == log.head()
 
 
-def test_a_digest_that_is_too_large_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_digest_is_kept_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "PAGE", 3)
     log, snapshots = kept()
-    monkeypatch.setattr(digest, "_MOST_BYTES", 10)
-    keeping = Keeping(log, snapshots, least=1)
-    assert keeping.turn([experiment(METRICS[0])]) == ["x"]
-    assert keeping.turn([experiment(METRICS[0])]) == []
-    assert {one.body for kind in parts(snapshots) for one in snapshots._kinds[kind]} == {b""}
-    assert told(log, snapshots) == told(log)
+    assert len(parts(snapshots)) > 10
+    assert facts(log, snapshots) == facts(log)
+    many = set(parts(snapshots))
+    monkeypatch.setattr(digest, "PAGE", 100)
+    Keeping(log, snapshots, least=1).turn([experiment(METRICS[0])])
+    Keeping(log, snapshots, least=1).turn([experiment(METRICS[0])])
+    assert {kind for kind in many if any(one.body for one in snapshots._kinds[kind])} < many  # the rest is emptied
+    assert facts(log, snapshots) == facts(log)
 
 
 def test_sums_of_slates_say_what_each_slate_says() -> None:

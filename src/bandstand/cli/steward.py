@@ -19,7 +19,7 @@ from bandstand.steward.news import moves
 from bandstand.steward.outside import PARENT
 from bandstand.steward.wishes import Look, fact
 from bandstand.store import EventLog
-from bandstand.store.sql import open_log
+from bandstand.store.sql import open_log, open_snapshots, snapshots_url
 
 
 @click.command()
@@ -35,7 +35,9 @@ def steward(database: str | None, dry_run: bool, as_json: bool) -> None:
         end_with(int(os.environ[PARENT]), lambda: os._exit(1))
     settings = options.settings(database=database)
     log = open_log(settings.database, readonly=True)
-    seen = looks(log)
+    snapshots = open_snapshots(settings.snapshots or snapshots_url(settings.database), readonly=True)
+    seen = looks(log, snapshots)
+    snapshots.close()
     log.close()
     if not dry_run and any(look.act for look in seen):
         _done(settings, seen)

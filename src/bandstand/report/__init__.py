@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from bandstand.errors import InputError
 from bandstand.replay import Progress
-from bandstand.report.compare import arm, differences, table
+from bandstand.report.compare import arms, differences
 from bandstand.report.exposure import units
 from bandstand.report.frozen import frozen
 from bandstand.report.gather import gather
@@ -12,6 +12,7 @@ from bandstand.report.gathered import Gathered
 from bandstand.report.health import checks
 from bandstand.report.interactions import Other, beside, interactions
 from bandstand.report.interleaved import interleaved
+from bandstand.report.measure import table
 from bandstand.report.novelty import novelty
 from bandstand.report.policy_value import policy_values
 from bandstand.report.promise import promised
@@ -68,7 +69,7 @@ def _interactions(log: EventLog, gathered: Gathered, snapshots: Snapshots | None
     for name in beside(log, life):
         other = gather(log, name, snapshots)
         others.append(Other(other.life.experiment, units(other, slates=other.each_slate(history=False))))
-    now = [] if gathered.ledger.shared else table(life.experiment, seen, at=life.at)
+    now = [] if gathered.ledger.shared else table(life.experiment.metrics, seen, at=life.at)
     return interactions(life.experiment, seen, now, others)
 
 
@@ -77,10 +78,10 @@ def _split(gathered: Gathered, *, history: bool) -> Report:
     experiment = life.experiment
     shared = gathered.ledger.shared
     seen = units(gathered, slates=gathered.each_slate(history=history))
-    now = table(experiment, seen, at=life.at)
-    arms = tuple(arm(experiment, index, seen, now) for index in range(len(experiment.variants)))
+    now = table(experiment.metrics, seen, at=life.at)
+    sides = arms(experiment, seen, now)
     comparisons = differences(experiment, seen, now, shared=shared)
-    health = checks(experiment, seen, arms, now, shared=shared, at=life.at)
+    health = checks(experiment, seen, sides, now, shared=shared, at=life.at)
     return Report(
         experiment=experiment.name,
         hypothesis=experiment.hypothesis,
@@ -97,7 +98,7 @@ def _split(gathered: Gathered, *, history: bool) -> Report:
         as_of=life.as_of,
         verdict=verdict(experiment, life.state, health, comparisons, units=len(seen)),
         health=health,
-        variants=arms,
+        variants=sides,
         comparisons=comparisons,
         segments=() if shared else segments(experiment, seen, now),
         timeline=timeline(experiment, seen, life) if history and not shared else (),

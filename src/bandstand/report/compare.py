@@ -12,7 +12,7 @@ from bandstand.experiments.formula import Term
 from bandstand.experiments.metrics import Metric
 from bandstand.report.exposure import Units
 from bandstand.report.infer import Estimate, alarm, estimate, guard
-from bandstand.report.measure import Mask, Measured, Sample, measured, sample
+from bandstand.report.measure import Mask, Measured, side, table
 from bandstand.report.result import Arm, Comparison, Value
 from bandstand.report.weighed import weighed, weighed_estimate, weighed_guard
 from bandstand.stats.group_sequential import group_bounds
@@ -40,23 +40,24 @@ class _Moment(NamedTuple):
     critical: float | None = None
 
 
-def arm(experiment: Experiment, index: int, units: Units, table: Sequence[Measured]) -> Arm:
-    variant, among = experiment.variants[index], units.variant == index
-    slates, picks = units.events[Term("decisions")], units.events[Term("picks")]
-    return Arm(
-        variant=variant.name,
-        strategy=variant.strategy or "what ranks",
-        weight=variant.weight,
-        units=int(np.count_nonzero(among)),
-        decisions=int(slates.value[among[slates.unit]].sum()),
-        picks=int(picks.value[among[picks.unit]].sum()),
-        metrics=tuple(_value(each, units, index) for each in table),
+def arms(experiment: Experiment, units: Units, table: Sequence[Measured]) -> tuple[Arm, ...]:
+    """What each variant showed, and its value of every metric of the `table`."""
+    count = len(experiment.variants)
+    shown = (units.events[Term(name)] for name in ("decisions", "picks"))
+    slates, picks = (np.bincount(units.variant[each.unit], weights=each.value, minlength=count) for each in shown)
+    sizes = np.bincount(units.variant, minlength=count)
+    return tuple(
+        Arm(
+            variant=variant.name,
+            strategy=variant.strategy or "what ranks",
+            weight=variant.weight,
+            units=int(sizes[index]),
+            decisions=int(slates[index]),
+            picks=int(picks[index]),
+            metrics=tuple(_value(each, units, index) for each in table),
+        )
+        for index, variant in enumerate(experiment.variants)
     )
-
-
-def table(experiment: Experiment, units: Units, *, at: float) -> list[Measured]:
-    """Every metric of every unit, as of log time `at`."""
-    return [measured(metric, units, at=at) for metric in experiment.metrics]
 
 
 def differences(
@@ -72,16 +73,15 @@ def differences(
     `only`. Arms that are `shared` learned from each other, and are not compared."""
     planned = experiment.analysis.method == "group-sequential" and units.chances is None
     moments = _looks(experiment, units) if planned else [_Moment(now)]
-    inside = np.ones(len(units), np.bool_) if among is None else among
     found = [
         _watched(
             experiment,
             metric,
-            _comparison(experiment, index, treatment, units, inside, moments, shared=shared),
+            _comparison(experiment, index, treatment, units, among, moments, shared=shared),
             now[index],
             treatment,
             units,
-            inside,
+            among,
         )
         for index, metric in enumerate(experiment.metrics)
         for treatment in range(1, len(experiment.variants))
@@ -97,7 +97,7 @@ def _watched(
     now: Measured,
     treatment: int,
     units: Units,
-    among: Mask,
+    among: Mask | None,
 ) -> Comparison:
     """A guardrail with its alarm, as of now whatever the method's looks; all alarms of an experiment share α out."""
     if metric.role != "guardrail" or (found.reason or "").endswith(SHARED):
@@ -110,7 +110,7 @@ def _watched(
             scores = weighed(now, units, among, by=units.chances)
             raised = weighed_guard(metric, scores, treatment, analysis=always, alpha=alpha).harmed
         else:
-            ours, theirs = (sample(now, among & (units.variant == which)) for which in (treatment, 0))
+            ours, theirs = (side(now, units, which, among=among) for which in (treatment, 0))
             raised = alarm(metric, ours, theirs, analysis=rule, alpha=alpha)
     except InputError:  # nothing that can be told
         raised = False
@@ -140,7 +140,7 @@ def _comparison(
     index: int,
     treatment: int,
     units: Units,
-    among: Mask,
+    among: Mask | None,
     moments: Sequence[_Moment],
     *,
     shared: bool,
@@ -151,7 +151,8 @@ def _comparison(
     if shared:
         return incomputable(pair, SHARED)
     for which, name in ((treatment, names[0]), (0, names[1])):
-        count = int(np.count_nonzero(among & (units.variant == which)))
+        inside = units.variant == which
+        count = int(np.count_nonzero(inside if among is None else among & inside))
         if count < 2:
             have = f"variant '{name}' has {count} {experiment.unit}{'' if count == 1 else 's'}"
             return incomputable(pair, f"{have}, a comparison needs at least 2; {_remedy(count)}.")
@@ -173,7 +174,7 @@ def _first_crossing(
     index: int,
     treatment: int,
     units: Units,
-    among: Mask,
+    among: Mask | None,
     moments: Sequence[_Moment],
 ) -> Comparison:
     """The comparison at the first planned look that decides, else at the last one; elsewhere there is one look. Of an
@@ -182,7 +183,7 @@ def _first_crossing(
     for moment in moments:
         of = moment.table[index]
         try:
-            ours, theirs = (sample(of, among & (units.variant == which)) for which in (treatment, 0))
+            ours, theirs = (side(of, units, which, among=among) for which in (treatment, 0))
             one = estimate(
                 metric, ours, theirs, analysis=experiment.analysis, alpha=experiment.alpha, critical=moment.critical
             )
@@ -200,7 +201,13 @@ def _first_crossing(
 
 
 def _by_chances(
-    experiment: Experiment, metric: Metric, pair: Comparison, of: Measured, treatment: int, units: Units, among: Mask
+    experiment: Experiment,
+    metric: Metric,
+    pair: Comparison,
+    of: Measured,
+    treatment: int,
+    units: Units,
+    among: Mask | None,
 ) -> Comparison:
     """The comparison where weights changed while the experiment ran."""
     assert units.chances is not None
@@ -230,7 +237,7 @@ def _looks(experiment: Experiment, units: Units) -> list[_Moment]:
     counts = [-(-rule.units * (look + 1) // rule.looks) for look in range(rule.looks)]
     bounds = group_bounds([count / counts[-1] for count in counts], alpha=experiment.alpha / _family(experiment))
     return [
-        _Moment(table(experiment, units, at=float(entered[count - 1])), number, bound)
+        _Moment(table(experiment.metrics, units, at=float(entered[count - 1])), number, bound)
         for number, (count, bound) in enumerate(zip(counts, bounds, strict=True), start=1)
         if count <= len(entered)
     ]
@@ -258,17 +265,17 @@ def _filled(pair: Comparison, one: Estimate, *, look: int | None) -> Comparison:
 
 def _value(of: Measured, units: Units, variant: int) -> Value:
     """Where weights changed, its value among all units, which is what is compared."""
-    inside = (units.variant == variant) & of.counted
-    total, count = float(of.above[inside].sum()), int(np.count_nonzero(inside))
+    name, inside = of.metric.name, (units.variant == variant) & of.counted
+    count = int(np.count_nonzero(inside))
     try:
-        if units.chances is not None and count:
-            everybody = np.ones(len(units), np.bool_)
-            scores = weighed(of, units, everybody, by=units.chances).scores
-            return Value(of.metric.name, total, float(scores[:, variant].mean()), count)
-        found: Sample = sample(of, units.variant == variant)
+        if units.chances is None:
+            found = side(of, units, variant)
+            return Value(name, found.total, found.value, found.n)
+        scores = weighed(of, units, None, by=units.chances).scores
+        value = float(scores[:, variant].mean()) if count else None
     except InputError:
-        return Value(of.metric.name, total, None, count)
-    return Value(of.metric.name, found.total, found.value, found.n)
+        value = None
+    return Value(name, float(of.above[inside].sum()), value, count)
 
 
 def incomputable(pair: Comparison, why: str) -> Comparison:

@@ -1,10 +1,12 @@
 """A ledger as bytes, kept beside the snapshots: from the next one on, a report reads only the end of the log.
 
-It is a cache. One that is damaged, of another log or of another format is passed over. Of people it holds marks, 64
-bits of a hash of their ids; who is erased is taken out of it.
+It is written anew now and then, in pages; in between, a *sequel* says what has been heard since. Both are a cache:
+what is damaged, of another log or of another format is passed over. Of people it holds marks, 64 bits of a hash of
+their ids; who is erased is taken out of it.
 """
 
 import logging
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,27 +18,21 @@ from bandstand.report import ledger as rows
 from bandstand.report.asked import Asked
 from bandstand.report.gathered import Gathered, Life
 from bandstand.report.index import Index, Run
-from bandstand.report.ledger import Column, Columns, Kinds, Ledger, Rows, Stored
+from bandstand.report.ledger import Column, Columns, Kinds, Ledger, Rows
+from bandstand.report.packed import packed, unpacked
+from bandstand.report.stretch import Decisions, Exposures, Interactions, Recalled, Rewards, Stretch
 from bandstand.store import EventLog, Snapshot, Snapshots
 
 _log = logging.getLogger("bandstand")
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Goes up with every change of what is kept, or of how it was made from the log."""
 
-_MOST_BYTES: Final = 900_000_000
-"""SQLite and PostgreSQL hold a billion in one field."""
+PAGE: Final = 1 << 19
+"""Rows of one page: some megabytes, so that no more than that is held twice while it is read or written."""
 
 _INDEX: Final[Kinds] = {"keys": "i8", "numbers": "i4"}
-
-_Table = dict[str, memoryview]
-
-
-class Known(NamedTuple):
-    """How far the log was read, 0 where there is no digest, and what about."""
-
-    as_of: int = 0
-    asked: Asked | None = None
+_UNREADABLE: Final = (StoreError, msgspec.MsgspecError, ValueError, KeyError, TypeError)
 
 
 class MissingError(Exception):
@@ -44,54 +40,63 @@ class MissingError(Exception):
 
 
 class ReplacedError(Exception):
-    """Another digest is being written in place of this one."""
+    """Another digest was written in place of this one."""
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What every report needs. `origin` is the time of the log's first entry, which tells one log from another."""
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known without its pages. `origin` is the time of the log's first entry, which tells one log from another;
+    `pages` says of which table each is. Two digests take turns in their `place`, so that one can be read while the next
+    is written."""
 
-    format: int
-    origin: float
+    format: int = 0
+    origin: float = 0.0
+    place: int = 0
     life: Life
     asked: Asked
+    names: tuple[tuple[str, ...], ...] = ()
+    decided: tuple[int, ...] = ()
+    latest: float = 0.0
+    shared: bool = False
+    pages: tuple[str, ...] = ()
+
+
+class _Sequel(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stretch of the log after the digest `base` says beside its columns, up to where its `life` was read."""
+
+    base: int
+    life: Life
     names: tuple[tuple[str, ...], ...]
-    decided: tuple[int, ...]
-    latest: float
     shared: bool
-    index: _Table
-    units: _Table
-    labels: memoryview
-    joins: _Table
-    deferred: _Table
-    exposures: _Table
-    rewards: dict[str, _Table]
-    interactions: dict[str, _Table]
 
 
 def newest(snapshots: Snapshots, log: EventLog, name: str) -> Gathered | None:
-    """What is remembered of the experiment, and of those who were erased since; None where nothing useful is."""
+    """What is remembered of the experiment, and of those who were erased since; None where nothing useful is.
+
+    ReplacedError where it was written anew meanwhile.
+    """
     try:
-        snapshot = snapshots.newest(_kind(name))
-        if snapshot is None:
+        kept = head(snapshots, name)
+        if kept is None or not _of(log, kept, name):
             return None
-        kept = msgspec.msgpack.decode(snapshot.body, type=_Kept)
-        if kept.format != FORMAT or not _of(log, kept) or kept.asked.experiment != name:
-            return None
-        ledger = _ledger(kept, _Parts(snapshots, name, kept.life.as_of))
-    except (StoreError, msgspec.MsgspecError, ValueError, KeyError) as error:
+        sequel = _sequel(snapshots, kept, name)
+        life, ledger = kept.life, _ledger(kept, _Pages(snapshots, name, kept))
+        if sequel is not None and sequel[0].as_of <= log.head():
+            life = sequel[0]
+            ledger.settle(sequel[1])
+        return Gathered(life, ledger)
+    except (*_UNREADABLE, MissingError) as error:
         _log.warning("report of '%s': its digest cannot be read, the log is (%s)", name, error)
         return None
-    return Gathered(kept.life, ledger)
 
 
-def known(snapshots: Snapshots, name: str) -> Known:
-    """What the digest of that name holds, whether or not it is of any use."""
+def head(snapshots: Snapshots, name: str) -> Head | None:
+    """Of the digest of that name, whether or not it is of any use; None where it cannot be read."""
     snapshot = snapshots.newest(_kind(name))
     try:
-        kept = None if snapshot is None else msgspec.msgpack.decode(snapshot.body, type=_Kept)
+        found = None if snapshot is None else msgspec.msgpack.decode(snapshot.body, type=Head)
     except msgspec.MsgspecError:
-        kept = None
-    return Known() if kept is None else Known(kept.life.as_of, kept.asked)
+        return None
+    return found if found is not None and found.format == FORMAT else None
 
 
 def erasures(log: EventLog, *, after: int) -> list[UserErased]:
@@ -107,112 +112,172 @@ def put(snapshots: Snapshots, log: EventLog, gathered: Gathered) -> None:
     """Remember it, in place of what was remembered before, of which no copy is left."""
     life, ledger = gathered
     name, (first,) = life.experiment.name, log.read(limit=1)
-    decisions = ledger.decisions.whole()
-    parts = {
-        _kind(name, "decisions"): msgspec.msgpack.encode(
-            _plain({"keys": decisions.keys, "numbers": decisions.numbers})
-        ),
-        _kind(name, "slates"): msgspec.msgpack.encode(_plain(ledger.slates.columns())),
-        _kind(name): msgspec.msgpack.encode(_kept(life, ledger, first.at)),
-    }
-    if max(map(len, parts.values())) > _MOST_BYTES:
-        _log.warning("report of '%s': it is too much for a digest, every report reads the log", name)
-        parts = dict.fromkeys(parts, b"")  # an older one may know somebody who was erased
-    for kind, body in parts.items():  # last comes what the others belong to
-        snapshots.put(kind, Snapshot(life.as_of, body), alone=True)
-
-
-class _Parts:
-    """What a report seldom needs, read when it does."""
-
-    def __init__(self, snapshots: Snapshots, name: str, as_of: int) -> None:
-        self._snapshots, self._name, self._as_of = snapshots, name, as_of
-
-    def decisions(self) -> Run:
-        found = self._part("decisions", _INDEX)
-        return Run(found["keys"], found["numbers"])
-
-    def slates(self) -> Columns:
-        return self._part("slates", rows.SLATES)
-
-    def _part(self, part: str, kinds: Kinds) -> Columns:
-        snapshot = self._snapshots.newest(_kind(self._name, part), after=self._as_of - 1)
-        if snapshot is None:
-            raise MissingError
-        if snapshot.seq != self._as_of:
-            raise ReplacedError
-        try:
-            return _columns(msgspec.msgpack.decode(snapshot.body, type=_Table), kinds)
-        except (msgspec.MsgspecError, ValueError, KeyError) as error:
-            raise MissingError from error
-
-
-def _of(log: EventLog, kept: _Kept) -> bool:
-    first = log.read(limit=1)
-    return bool(first) and first[0].at == kept.origin and log.head() >= kept.life.as_of
-
-
-def _kept(life: Life, ledger: Ledger, origin: float) -> _Kept:
-    units = ledger.unit_of.whole()
-    return _Kept(
+    before = head(snapshots, name)
+    place = 0 if before is None else 1 - before.place
+    pages: list[str] = []
+    for table, columns in _tables(ledger):
+        for block in _blocks(columns):
+            snapshots.put(_kind(name, f"{place}.{len(pages)}"), Snapshot(life.as_of, packed(block)), alone=True)
+            pages.append(table)
+    now = Head(
         format=FORMAT,
-        origin=origin,
+        origin=first.at,
+        place=place,
         life=life,
         asked=ledger.asked,
         names=tuple(tuple(codes) for codes in ledger.names),
         decided=tuple(ledger.decided.tolist()),
         latest=ledger.latest,
         shared=ledger.shared,
-        index=_plain({"keys": units.keys, "numbers": units.numbers}),
-        units=_plain(ledger.units),
-        labels=_bytes(ledger.labels),
-        joins=_plain(ledger.joins.columns()),
-        deferred=_plain(ledger.deferred.columns()),
-        exposures=_plain(ledger.exposures.columns()),
-        rewards={name: _plain(each.columns()) for name, each in ledger.rewards.items()},
-        interactions={name: _plain(each.columns()) for name, each in ledger.interactions.items()},
+        pages=tuple(pages),
     )
+    snapshots.put(_kind(name), Snapshot(life.as_of, msgspec.msgpack.encode(now)), alone=True)
+    _empty(snapshots, _kind(name, "sequel"), life.as_of)
+    for which, start in ((1 - place, 0), (place, len(pages))):  # an older one may know somebody who was erased
+        number = start
+        while _empty(snapshots, _kind(name, f"{which}.{number}"), life.as_of):
+            number += 1
 
 
-def _ledger(kept: _Kept, stored: Stored) -> Ledger:
-    found = Ledger(kept.asked, stored=stored)
-    index = _columns(kept.index, _INDEX)
+def put_sequel(snapshots: Snapshots, name: str, life: Life, stretch: Stretch, *, base: int) -> None:
+    """Remember what has been heard since the digest, in place of what was remembered of that before."""
+    about = _Sequel(base=base, life=life, names=stretch.names, shared=stretch.shared)
+    body = packed(_flat(stretch), about=msgspec.msgpack.encode(about))
+    snapshots.put(_kind(name, "sequel"), Snapshot(life.as_of, body), alone=True)
+
+
+class _Pages:
+    """The tables of one digest."""
+
+    def __init__(self, snapshots: Snapshots, name: str, of: Head) -> None:
+        self._snapshots, self._name, self._place, self._of = snapshots, name, of.place, of.pages
+        self._as_of = of.life.as_of  # now, for the life goes on
+
+    def slates(self) -> Rows:
+        """Seldom needed, and read when it is."""
+        try:
+            return self.rows("slates", rows.SLATES)
+        except _UNREADABLE as error:
+            raise MissingError from error
+
+    def rows(self, table: str, kinds: Kinds) -> Rows:
+        return Rows(kinds, *self.blocks(table, kinds))
+
+    def blocks(self, table: str, kinds: Kinds) -> Iterator[Columns]:
+        for number, of in enumerate(self._of):
+            if of == table:
+                found = self._page(number)
+                if len({len(found[name]) for name in kinds}) > 1:
+                    raise ValueError(f"the columns of its {table} are of different length")
+                yield found
+
+    def _page(self, number: int) -> Columns:
+        snapshot = self._snapshots.newest(_kind(self._name, f"{self._place}.{number}"), after=self._as_of - 1)
+        if snapshot is None:
+            raise MissingError(f"page {number} is damaged or missing")
+        if snapshot.seq != self._as_of:
+            raise ReplacedError
+        return unpacked(snapshot.body).columns
+
+
+def _of(log: EventLog, kept: Head, name: str) -> bool:
+    first = log.read(limit=1)
+    same = bool(first) and first[0].at == kept.origin and log.head() >= kept.life.as_of
+    return same and kept.asked.experiment == name
+
+
+def _tables(ledger: Ledger) -> Iterator[tuple[str, Columns]]:
+    run = ledger.unit_of.whole()
+    labels = {f"label {place}": column for place, column in enumerate(ledger.labels.T)}
+    yield "index", {"keys": run.keys, "numbers": run.numbers}
+    yield "units", ledger.units | labels
+    yield "joins", ledger.joins.columns()
+    yield "deferred", ledger.deferred.columns()
+    yield "exposures", ledger.exposures.columns()
+    for name, rewards in ledger.rewards.items():
+        yield f"rewarded {name}", rewards.columns()
+    for name, each in ledger.interactions.items():
+        yield f"interacted {name}", each.columns()
+    yield "slates", ledger.slates.columns()
+
+
+def _blocks(columns: Columns) -> Iterator[Columns]:
+    for start in range(0, max(map(len, columns.values())), PAGE):
+        yield {name: column[start : start + PAGE] for name, column in columns.items()}
+
+
+def _ledger(kept: Head, pages: _Pages) -> Ledger:
+    found = Ledger(kept.asked, stored=pages)
+    index = pages.rows("index", _INDEX)
     found.unit_of = Index(Run(index["keys"], index["numbers"]))
-    found.units = _columns(kept.units, rows.UNITS)
-    found.labels = _column(kept.labels, "i4").reshape(len(found.units["first"]), len(kept.asked.segments))
+    labels = {f"label {place}": "i4" for place in range(len(kept.asked.segments))}
+    units = pages.rows("units", {**rows.UNITS, **labels})
+    found.units = {name: np.require(units[name], requirements="W") for name in rows.UNITS}
+    if labels:
+        found.labels = np.column_stack([units[name] for name in labels])
     found.names = tuple({text: code for code, text in enumerate(texts)} for texts in kept.names)
-    found.joins = Rows(rows.JOINS, _columns(kept.joins, rows.JOINS))
-    found.deferred = Rows(rows.DEFERRED, _columns(kept.deferred, rows.DEFERRED))
-    found.exposures = Rows(rows.EXPOSURES, _columns(kept.exposures, rows.EXPOSURES))
-    found.rewards = {
-        name: Rows(rows.REWARDS, _columns(kept.rewards[name], rows.REWARDS)) for name in kept.asked.rewards
-    }
-    found.interactions = {
-        name: Rows(rows.INTERACTIONS, _columns(kept.interactions[name], rows.INTERACTIONS))
-        for name in kept.asked.interactions
-    }
+    found.joins = pages.rows("joins", rows.JOINS)
+    found.deferred = pages.rows("deferred", rows.DEFERRED)
+    found.exposures = pages.rows("exposures", rows.EXPOSURES)
+    found.rewards = {name: pages.rows(f"rewarded {name}", rows.REWARDS) for name in kept.asked.rewards}
+    found.interactions = {name: pages.rows(f"interacted {name}", rows.INTERACTIONS) for name in kept.asked.interactions}
     found.decided = np.array(kept.decided, np.int64)
     found.latest, found.shared = kept.latest, kept.shared
     return found
 
 
-def _plain(columns: Columns) -> _Table:
-    return {name: _bytes(column) for name, column in columns.items()}
+def _sequel(snapshots: Snapshots, kept: Head, name: str) -> tuple[Life, Stretch] | None:
+    """What is said of the time after that very digest; None where nothing is that can be read."""
+    found = snapshots.newest(_kind(name, "sequel"), after=kept.life.as_of)
+    try:
+        if found is None or not found.body:
+            return None
+        about, columns = unpacked(found.body)
+        told = msgspec.msgpack.decode(about, type=_Sequel)
+        return (told.life, _stretch(columns, told, kept.asked)) if told.base == kept.life.as_of else None
+    except _UNREADABLE:
+        return None
 
 
-def _bytes(column: Column) -> memoryview:
-    return np.ascontiguousarray(column).reshape(-1).view(np.uint8).data
+def _flat(stretch: Stretch) -> Columns:
+    tables: dict[str, NamedTuple] = {
+        "decisions": stretch.decisions._replace(labels=stretch.decisions.labels.reshape(-1)),
+        "recalled": stretch.recalled,
+        "exposures": stretch.exposures,
+    }
+    tables |= {f"rewarded {name}": each for name, each in stretch.rewards.items()}
+    tables |= {f"interacted {name}": each for name, each in stretch.interactions.items()}
+    flat = {f"{table}/{name}": column for table, each in tables.items() for name, column in each._asdict().items()}
+    return flat | {"named": stretch.named, "named_at": stretch.named_at}
 
 
-def _columns(table: _Table, kinds: Kinds) -> Columns:
-    found = {name: _column(table[name], kind) for name, kind in kinds.items()}
-    if len({len(column) for column in found.values()}) > 1:
-        raise ValueError("its columns are of different length")
-    return found
+def _stretch(columns: Columns, told: _Sequel, asked: Asked) -> Stretch:
+    def table(name: str, fields: tuple[str, ...]) -> list[Column]:
+        return [columns[f"{name}/{field}"] for field in fields]
+
+    decisions = Decisions._make(table("decisions", Decisions._fields))
+    return Stretch(
+        decisions=decisions._replace(labels=decisions.labels.reshape(len(decisions.id), len(asked.segments))),
+        recalled=Recalled._make(table("recalled", Recalled._fields)),
+        exposures=Exposures._make(table("exposures", Exposures._fields)),
+        rewards={name: Rewards._make(table(f"rewarded {name}", Rewards._fields)) for name in asked.rewards},
+        interactions={
+            name: Interactions._make(table(f"interacted {name}", Interactions._fields)) for name in asked.interactions
+        },
+        named=columns["named"],
+        named_at=columns["named_at"],
+        names=told.names,
+        shared=told.shared,
+    )
 
 
-def _column(body: memoryview, kind: str) -> Column:
-    return np.frombuffer(body, kind).copy()  # to be written to, and in line with the processor's words
+def _empty(snapshots: Snapshots, kind: str, seq: int) -> bool:
+    """Leave nothing of this kind; whether there was something."""
+    found = snapshots.newest(kind)
+    if found is None or not found.body:
+        return False
+    snapshots.put(kind, Snapshot(seq, b""), alone=True)
+    return True
 
 
 def _kind(name: str, part: str = "") -> str:

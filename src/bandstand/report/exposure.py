@@ -10,7 +10,7 @@ from bandstand.experiments.crossing import NOBODY, Crossed, crossed
 from bandstand.experiments.formula import Term
 from bandstand.report.gathered import Gathered
 from bandstand.report.index import ABSENT
-from bandstand.report.ledger import Ledger, Rows
+from bandstand.report.ledger import JOINS, Ledger, Rows
 from bandstand.report.phases import Chances, Entered, chances
 from bandstand.report.stretch import WHOLE, Floats, Ints
 
@@ -80,7 +80,9 @@ def units(gathered: Gathered, *, slates: bool) -> Units:
     events = dict(_shown(ledger, seen, row, since) if slates else _summed(ledger, seen, row, order, since))
     for name, rewards in ledger.rewards.items():
         after = _events(row, since, seen.earners(rewards), rewards["at"], rewards["value"], least=0.0)
-        events[Term("sum", name)] = _joined(_before(row, since, rewards), after)
+        if ledger.asked.everybody:
+            after = _joined(_before(row, since, rewards), after)
+        events[Term("sum", name)] = after
         events[Term("count", name)] = _counted(events[Term("sum", name)])
     for name, each in ledger.interactions.items():
         events[Term("interactions", name)] = _events(row, since, each["unit"], each["at"], each["value"])
@@ -152,17 +154,10 @@ class _Seen:
 
 def _crossed(ledger: Ledger, seen: _Seen, least: Ints, most: Ints) -> Crossed:
     """By the variants that each unit saw, and by those of persons of whom more than one thing is known."""
-    joins, late = ledger.joins.columns(), {name: ledger.deferred[name][seen.ever] for name in ledger.joins.columns()}
-    person = np.concatenate((joins["person"], late["person"]))
-    order = np.argsort(person, kind="stable") if len(late["person"]) else np.arange(len(person))
-    person = person[order]
-    same = person[1:] == person[:-1]
-    several = np.zeros(len(person), np.bool_)
-    several[1:] |= same
-    several[:-1] |= same
-    several &= person != NOBODY
-    unit, variant = (np.concatenate((joins[name], late[name]))[order[several]] for name in ("unit", "variant"))
-    people = np.unique(person[several], return_inverse=True)[1]
+    joins = ledger.joined({name: ledger.deferred[name][seen.ever] for name in JOINS})
+    known = joins["person"] != NOBODY
+    unit, variant = joins["unit"][known], joins["variant"][known]
+    people = np.unique(joins["person"][known], return_inverse=True)[1]
     alone = least < most
     found = alone | crossed(unit, variant, people, units=len(least)).units
     return Crossed(found, int(np.count_nonzero(found & ~alone)))
@@ -206,7 +201,7 @@ def _events(
     """Those of units that took part. A reward may come before its exposure is told: no younger than `least`."""
     unit = np.where(who >= 0, row[who], -1) if len(row) else np.full(len(who), -1, np.int64)
     kept = unit >= 0
-    values = np.ones(len(unit)) if value is None else np.asarray(value, np.float64)
+    values = _ones(len(unit)) if value is None else np.asarray(value, np.float64)
     if not kept.all():
         unit, at, values = unit[kept], at[kept], values[kept]
     age = at - since[unit]
@@ -227,4 +222,8 @@ def _joined(before: Events, after: Events) -> Events:
 
 
 def _counted(events: Events) -> Events:
-    return events._replace(value=np.ones(len(events.value)))
+    return events._replace(value=_ones(len(events.value)))
+
+
+def _ones(count: int) -> Floats:
+    return np.broadcast_to(np.float64(1.0), count)

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.freeze import FROZEN, Freeze, frozen_at
-from bandstand.report.compare import arm, differences, table
+from bandstand.report.compare import arms, differences
 from bandstand.report.exposure import units
 from bandstand.report.gather import gather
 from bandstand.report.gathered import Gathered, Life
 from bandstand.report.health import checks
+from bandstand.report.measure import table
 from bandstand.report.result import Check, Frozen
 from bandstand.report.withheld import undecided
 from bandstand.store import EventLog, Written
@@ -51,13 +52,13 @@ def frozen(log: EventLog, gathered: Gathered) -> Frozen | None:
         return replace(found, text=f"{found.text}; not compared, for the weights of variants changed while it ran")
     if not len(seen):
         return found
-    now = table(judged, seen, at=life.at)
-    arms = tuple(arm(judged, index, seen, now) for index in range(len(judged.variants)))
-    health = tuple(_asked(checks(judged, seen, arms, now, shared=False, at=life.at)))
+    now = table(judged.metrics, seen, at=life.at)
+    sides = arms(judged, seen, now)
+    health = tuple(_asked(checks(judged, seen, sides, now, shared=False, at=life.at)))
     comparisons = differences(judged, seen, now)
     if any(check.ok is False for check in health):
         comparisons = tuple(map(undecided, comparisons))
-    return replace(found, health=health, variants=arms, comparisons=comparisons)
+    return replace(found, health=health, variants=sides, comparisons=comparisons)
 
 
 def _judged(experiment: Experiment, freeze: Freeze) -> Experiment:
@@ -74,7 +75,7 @@ class _Served:
     """The log without the experiment's decisions by weights that learn."""
 
     def __init__(self, log: EventLog, name: str) -> None:
-        self.head, self.read = log.head, log.read
+        self.head, self.read, self.under = log.head, log.read, log.under
         self._log, self._name = log, name
 
     def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:

@@ -13,19 +13,20 @@ from bandstand.report import digest
 from bandstand.report.asked import Asked, asked
 from bandstand.report.gathered import Gathered, Life
 from bandstand.report.ledger import Ledger
-from bandstand.report.stretch import KINDS, Listening, marked
+from bandstand.report.listening import KINDS, Listening
+from bandstand.report.marks import marked
+from bandstand.report.stretch import Stretch
 from bandstand.store import EventLog, Snapshots, Written
 
 _KINDS: Final = ("experimentput", "experimentmoved", "usererased", *KINDS)
 
-_STRETCH: Final = 200_000
+STRETCH: Final = 200_000
 """Entries that are taken in together: more need memory, fewer need more time for the sums."""
-
 
 _PATIENCE: Final = 20
 _REPLACED_S: Final = 0.5
-"""How often, and how long, to wait for a digest that is being replaced: to read a log for which that takes seconds
-would take minutes."""
+"""How often, and with what pauses, to begin again where a digest was replaced while it was read: to read a log for
+which that takes seconds would take minutes."""
 
 
 def gather(log: EventLog, name: str, snapshots: Snapshots | None = None, *, history: bool = False) -> Gathered:
@@ -41,11 +42,12 @@ def gather(log: EventLog, name: str, snapshots: Snapshots | None = None, *, hist
 
 def _remembered(log: EventLog, name: str, snapshots: Snapshots, *, history: bool) -> Gathered | None:
     for _ in range(_PATIENCE):
-        before = digest.newest(snapshots, log, name)
-        if before is None:
-            return None
         try:
-            found = _read(log, _Reading(name, before))
+            before = digest.newest(snapshots, log, name)
+            if before is None:
+                return None
+            found = Reading(log, name, before)
+            found.read()
             gathered = found.gathered()
             if found.stale:
                 return None
@@ -61,39 +63,65 @@ def _remembered(log: EventLog, name: str, snapshots: Snapshots, *, history: bool
 
 
 def _whole(log: EventLog, name: str) -> Gathered:
-    found = _read(log, _Reading(name))
+    found = Reading(log, name)
+    found.read()
     if found.stale and found.life is not None:
-        found = _read(log, _Reading(name, only=asked(found.life.experiment)))
+        found = Reading(log, name, only=asked(found.life.experiment))
+        found.read()
     if found.life is None:
         known = ", ".join(sorted(found.known)) or "none"
         raise UnknownError(f"experiment '{name}' is not defined; known: {known}", field="experiment")
     return found.gathered()
 
 
-class _Reading:
-    """One pass over the log, or over the end of it; `stale` where what was kept lacks what came before the definition
+class Reading:
+    """A pass over the log, or over the end of it; `stale` where what was kept lacks what came before the definition
     that is asked about now. Where it is known beforehand what will be asked, that alone counts."""
 
-    def __init__(self, name: str, before: Gathered | None = None, *, only: Asked | None = None) -> None:
+    def __init__(self, log: EventLog, name: str, before: Gathered | None = None, *, only: Asked | None = None) -> None:
         self.known: set[str] = set()
         self.life: Life | None = None
         self.stale = False
-        self._name, self._fixed, self._passed = name, only is not None, before is not None
+        self.erased: list[UserErased] = []
+        self._log, self._name, self._fixed, self._passed = log, name, only is not None, before is not None
         self._ledger: Ledger | None = None
         self._listening: Listening | None = None
-        self._remembers, self._erased = before is not None, list[UserErased]()
+        self._remembers = before is not None
         if before is not None:
             self.life, self._ledger = before
             self._listening = Listening(before.ledger.asked)
         elif only is not None:
             self._begin(only)
 
-    @property
-    def after(self) -> int:
-        """How far the log is known already."""
-        return 0 if self.life is None else self.life.as_of
+    def read(self, *, settle: bool = True) -> None:
+        """Read on to the log's end. Unless what is heard is to `settle` in the ledger, it all stays in `heard`."""
+        after = 0 if self.life is None else self.life.as_of
+        head = self._log.head()
+        while after < head and (page := self._log.scan(_KINDS, after=after)):
+            after = page[-1][0]
+            self._take(page if after <= head else [each for each in page if each[0] <= head])
+            if settle and self._listening is not None and self._listening.entries >= STRETCH:
+                self._settle()
+        self._recall()
+        if settle:
+            self._settle()
+        marked.cache_clear()  # a server lives on, and is to forget whom it read of
+        if self.life is not None:
+            (last,) = self._log.read(after=head - 1, limit=1)
+            self.life.as_of, self.life.at = last.seq, last.at
 
-    def take(self, page: Sequence[Written]) -> None:
+    def gathered(self) -> Gathered:
+        """What has settled."""
+        assert self.life is not None
+        assert self._ledger is not None
+        return Gathered(self.life, self._ledger)
+
+    def heard(self) -> Stretch:
+        """What has not settled yet."""
+        assert self._listening is not None
+        return self._listening.heard()
+
+    def _take(self, page: Sequence[Written]) -> None:
         for seq, at, kind, body in page:
             if kind == "experimentput":
                 self._defined(msgspec.json.decode(body, type=ExperimentPut))
@@ -102,18 +130,10 @@ class _Reading:
                 if moved.name == self._name:
                     self.life.moved(moved, at, seq)
             elif kind == "usererased" and self._remembers:
-                self._erased.append(msgspec.json.decode(body, type=UserErased))
+                self.erased.append(msgspec.json.decode(body, type=UserErased))
         if self._listening is not None:
             self._listening.take(page)
-            if self._listening.entries >= _STRETCH:
-                self._settle()
         self._passed = True
-
-    def gathered(self) -> Gathered:
-        self._settle()
-        assert self.life is not None
-        assert self._ledger is not None
-        return Gathered(self.life, self._ledger)
 
     def _defined(self, put: ExperimentPut) -> None:
         self.known.add(put.name)
@@ -128,28 +148,25 @@ class _Reading:
             return
         self._settle()
         filled = self._ledger is not None and bool(self._ledger.decided.any())
-        self.stale = self.stale or filled or (self._passed and wanted.everybody)
+        self.stale = self.stale or self._remembers or filled or (self._passed and wanted.everybody)
         self._begin(wanted)
 
     def _begin(self, wanted: Asked) -> None:
         self._ledger, self._listening = Ledger(wanted), Listening(wanted)
 
+    def _recall(self) -> None:
+        """Who has read all of the log so far knows all decisions that there are."""
+        if self._remembers and self._listening is not None:
+            wanted = [f"decided/{one}" for one in self._listening.unknown()]
+            self._listening.recall(self._log.under(wanted))
+
     def _settle(self) -> None:
-        if self._listening is not None and self._ledger is not None:
-            # First those who were erased, for what was heard since has their new names already.
-            forgotten = [self._ledger.forget(each) for each in self._erased]
-            self.stale = self.stale or not all(forgotten)
-            self._erased.clear()
-            self._ledger.settle(self._listening.heard())
-
-
-def _read(log: EventLog, reading: _Reading) -> _Reading:
-    head, after = log.head(), reading.after
-    while after < head and (page := log.scan(_KINDS, after=after)):
-        after = page[-1][0]
-        reading.take(page if after <= head else [each for each in page if each[0] <= head])
-    marked.cache_clear()  # a server lives on, and is to forget whom it read of
-    if reading.life is not None:
-        (last,) = log.read(after=head - 1, limit=1)
-        reading.life.as_of, reading.life.at = last.seq, last.at
-    return reading
+        if self._listening is None or self._ledger is None:
+            return
+        self._recall()
+        # First those who were erased, for what was heard since has their new names already.
+        forgotten = [self._ledger.forget(each) for each in self.erased]
+        self.stale = self.stale or not all(forgotten)
+        self.erased.clear()
+        self._ledger.settle(self._listening.heard())
+        self._listening.begin()

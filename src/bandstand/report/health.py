@@ -138,7 +138,7 @@ def _dead(experiment: Experiment, table: Sequence[Measured]) -> Iterator[Check]:
     """Metrics of which nothing ever came."""
     for of in table:
         total = int(np.count_nonzero(of.counted))
-        alive = len(of.rows[1]) > 0 if of.rows is not None else bool(of.above[of.counted].any())
+        alive = len(of.rows[1]) > 0 if of.rows is not None else bool(((of.above != 0) & of.counted).any())
         if not alive and total:
             many = total >= _DEAD_UNITS and of.metric.role == "decision"
             text = f"{of.metric.name} is 0 for all {total} {experiment.unit}s; {_what_to_check(of.metric)}"
@@ -167,7 +167,7 @@ def _late(experiment: Experiment, units: Units, at: float) -> Iterator[Check]:
         if metric.role != "decision" or metric.window_s is not None or metric.kind == "retention" or not terms:
             continue
         ages = units.events[Term("sum", terms[0].name)].age_s
-        ages = ages[ages >= 0]
+        ages = ages if len(ages) and ages.min() >= 0 else ages[ages >= 0]
         if len(ages) < 100 or not len(units):
             continue
         late = float(np.quantile(ages, 0.95))

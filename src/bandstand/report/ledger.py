@@ -15,14 +15,23 @@ from bandstand.events import UserErased
 from bandstand.experiments.crossing import NOBODY
 from bandstand.report.asked import Asked
 from bandstand.report.index import ABSENT, Index, Run
-from bandstand.report.stretch import Decisions, Ints, Stretch, marked, number
+from bandstand.report.marks import marked, number
+from bandstand.report.stretch import Decisions, Ints, Recalled, Stretch
 
 Column = npt.NDArray[Any]
 Columns = dict[str, Column]
 Kinds = Mapping[str, str]
 
 SLATES: Final[Kinds] = {"unit": "i4", "at": "f8", "picks": "i4"}
-DEFERRED: Final[Kinds] = {"unit": "i4", "person": "i8", "variant": "i1", "at": "f8", "first": "i4", "picks": "i4"}
+DEFERRED: Final[Kinds] = {
+    "id": "i8",
+    "unit": "i4",
+    "person": "i8",
+    "variant": "i1",
+    "at": "f8",
+    "first": "i4",
+    "picks": "i4",
+}
 EXPOSURES: Final[Kinds] = {"row": "i4", "at": "f8", "position": "i4"}
 REWARDS: Final[Kinds] = {"earner": "i4", "unit": "i4", "at": "f8", "position": "i4", "value": "f8"}
 INTERACTIONS: Final[Kinds] = {"unit": "i4", "at": "f8", "value": "f8"}
@@ -34,15 +43,24 @@ UNITS: Final[Kinds] = {
     "most": "i1",
     "slates": "i4",
     "picks": "i4",
-    "triggered": "?",
+    "triggered": "i8",
     "entered": "i1",
     "phase": "i4",
 }
 """Of each unit: when it was first shown something and first heard of, the least and the most of its variants, how many
-slates and picks it was shown as they were decided, whether it takes part in a triggered analysis, and the variant and
-phase of its first assignment, whether or not it was shown anything then."""
+slates and picks it was shown as they were decided, from which place in the log on it takes part in a triggered
+analysis, and the variant and phase of its first assignment, whether or not it was shown anything then."""
 
-_UNHEARD: Final = {"first": np.inf, "born": np.inf, "least": 127, "most": -1, "entered": -1, "phase": -1}
+_NEVER: Final = np.iinfo(np.int64).max
+_UNHEARD: Final = {
+    "first": np.inf,
+    "born": np.inf,
+    "least": 127,
+    "most": -1,
+    "triggered": _NEVER,
+    "entered": -1,
+    "phase": -1,
+}
 """What of a unit is not 0 before anything is known."""
 
 _FIRST_DEFERRED: Final = -2
@@ -50,20 +68,20 @@ _LEAST_JOINS: Final = 1 << 17
 
 
 class Rows:
-    """Columns that grow together."""
+    """Columns that grow together; they may be given in blocks, and narrower than they are to be."""
 
-    def __init__(self, kinds: Kinds, columns: Columns | None = None) -> None:
-        given = columns or {name: np.empty(0, kind) for name, kind in kinds.items()}
+    def __init__(self, kinds: Kinds, *blocks: Columns) -> None:
+        given = blocks or ({name: np.empty(0, kind) for name, kind in kinds.items()},)
         self._kinds = kinds
-        self._blocks = {name: [given[name]] for name in kinds}
+        self._blocks = {name: [block[name] for block in given] for name in kinds}
 
     def __len__(self) -> int:
         return sum(map(len, next(iter(self._blocks.values()))))
 
     def __getitem__(self, name: str) -> Column:
         blocks = self._blocks[name]
-        if len(blocks) > 1:
-            blocks[:] = [np.concatenate(blocks)]
+        if len(blocks) > 1 or blocks[0].dtype != self._kinds[name]:
+            blocks[:] = [np.concatenate(blocks, dtype=self._kinds[name])]
         return blocks[0]
 
     def add(self, **columns: Column) -> None:
@@ -77,9 +95,7 @@ class Rows:
 class Stored(Protocol):
     """The greater part of a ledger that was written down, which is read only where it is needed."""
 
-    def decisions(self) -> Run: ...
-
-    def slates(self) -> Columns: ...
+    def slates(self) -> Rows: ...
 
 
 class Ledger:
@@ -87,7 +103,8 @@ class Ledger:
     variants learned from each other.
 
     A decision has its unit's number; one that was not shown at once has -2 less its row among the `deferred`. So has
-    the `earner` of a reward, ABSENT where that is no decision of ours.
+    the `earner` of a reward, ABSENT where that is no decision of ours. Of decisions only those are known that were
+    taken in since it was begun or read, or are recalled.
     """
 
     def __init__(self, asked: Asked, *, stored: Stored | None = None) -> None:
@@ -103,9 +120,9 @@ class Ledger:
         self.decided: Column = np.zeros(len(asked.variants), np.int64)
         self.latest = -np.inf
         self.shared = False
-        self._joins, self._joins_merged = Rows(JOINS), 0
-        self._decisions, self._slates = Index(), Rows(SLATES)
-        self._stored_decisions = self._stored_slates = stored
+        self._joins, self._joined_since = Rows(JOINS), Rows(JOINS)
+        self._decisions = Index()
+        self._slates, self._stored = Rows(SLATES), stored
 
     def settle(self, stretch: Stretch) -> None:
         """Take in the next stretch of the log."""
@@ -119,6 +136,7 @@ class Ledger:
         self._label(units, decisions.labels, stretch.names)
         self._show(units, decisions)
         self._defer(units, decisions)
+        self._recall(stretch.recalled)
         exposed = self._find(stretch.exposures.decision)
         late = exposed <= _FIRST_DEFERRED
         self.exposures.add(
@@ -143,36 +161,45 @@ class Ledger:
     @property
     def slates(self) -> Rows:
         """Every slate that was shown as it was decided."""
-        if self._stored_slates is not None:
-            known, new = self._stored_slates.slates(), self._slates.columns()
-            self._slates, self._stored_slates = Rows(SLATES, known), None
+        if self._stored is not None:
+            new = self._slates.columns()
+            self._slates, self._stored = self._stored.slates(), None
             self._slates.add(**new)
         return self._slates
 
     @property
-    def decisions(self) -> Index:
-        if self._stored_decisions is not None:
-            new = self._decisions.whole()
-            self._decisions, self._stored_decisions = Index(self._stored_decisions.decisions()), None
-            self._decisions.add(new.keys, new.numbers)
-        return self._decisions
-
-    @property
     def joins(self) -> Rows:
         """What joins units, in its order; of neighbours that say the same only one."""
-        if len(self._joins) > self._joins_merged:
-            rows = self._joins.columns()
+        if len(self._joined_since):
+            both = (self._joins.columns(), self._joined_since.columns())
+            rows = {name: np.concatenate([each[name] for each in both]) for name in JOINS}
             order = np.argsort(rows["person"], kind="stable")  # which takes what is in order as it is
             rows = {name: column[order] for name, column in rows.items()}
             new = np.ones(len(order), np.bool_)
             new[1:] = np.any([column[1:] != column[:-1] for column in rows.values()], axis=0)
-            self._joins = Rows(JOINS, {name: column[new] for name, column in rows.items()})
-            self._joins_merged = len(self._joins)
+            self.joins = Rows(JOINS, {name: column[new] for name, column in rows.items()})
         return self._joins
 
     @joins.setter
     def joins(self, rows: Rows) -> None:
-        self._joins, self._joins_merged = rows, len(rows)
+        self._joins, self._joined_since = rows, Rows(JOINS)
+
+    def joined(self, late: Columns) -> Columns:
+        """What joins units, those that are shown `late` too, of all persons of whom more than one thing is known."""
+        known = self._joins["person"]
+        since = self._joined_since.columns()
+        more = {name: np.concatenate((since[name], late[name])) for name in JOINS}
+        several = np.zeros(len(known), np.bool_)
+        same = known[1:] == known[:-1]
+        several[1:] = same
+        several[:-1] |= same
+        said = np.sort(more["person"])
+        start, end = (np.searchsorted(known, said, side=side) for side in ("left", "right"))
+        while len(start):  # whoever is known already, row by row
+            start, end = start[start < end], end[start < end]
+            several[start] = True
+            start = start + 1
+        return {name: np.concatenate((self._joins[name][several], more[name])) for name in JOINS}
 
     def forget(self, erased: UserErased) -> bool:
         """Make it what the log says of the user now; whether that could be done. Where it cannot, it has to be made
@@ -205,14 +232,13 @@ class Ledger:
         said = [(stretch.decisions.unit, stretch.decisions.at), (stretch.named, stretch.named_at)]
         said += [(rewards.unit, rewards.at) for rewards in stretch.rewards.values()]
         said += [(each.unit, each.at) for each in stretch.interactions.values()]
-        keys = np.unique(np.concatenate([who for who, _ in said]))
-        keys = keys[keys != NOBODY]
+        keys = _distinct(np.concatenate([who for who, _ in said]))
         found = self.unit_of.find(keys)
         new = found == ABSENT
         count, added = len(self.units["first"]), int(np.count_nonzero(new))
         found[new] = np.arange(count, count + added)
         self.unit_of.add(keys[new], found[new])
-        for name, column in self.units.items():
+        for name, column in self.units.items() if added else ():
             fill = np.full(added, _UNHEARD.get(name, 0), column.dtype)
             self.units[name] = np.concatenate((column, fill))
         self.labels = np.concatenate((self.labels, np.full((added, len(self.names)), ABSENT, np.int32)))
@@ -233,11 +259,10 @@ class Ledger:
         """In a triggered analysis: from the first decision on at which the variants' slates differ."""
         if not self.asked.triggered:
             return np.ones(len(decisions.id), np.bool_)
-        units, row = numbers.of(decisions.unit), np.arange(len(decisions.id))
-        since = np.where(self.units["triggered"], 0, len(row))
-        np.minimum.at(since, units[decisions.differs], row[decisions.differs])
-        self.units["triggered"][units[decisions.differs]] = True
-        return row >= since[units]
+        units, since = numbers.of(decisions.unit), self.units["triggered"]
+        np.minimum.at(since, units[decisions.differs], decisions.seq[decisions.differs])
+        taking_part: Column = decisions.seq >= since[units]
+        return taking_part
 
     def _label(self, units: Ints, labels: Ints, names: tuple[tuple[str, ...], ...]) -> None:
         """A unit is in the segments of its first decision."""
@@ -264,8 +289,8 @@ class Ledger:
         np.add.at(self.units["picks"], unit, picks)
         person = decisions.person[now]
         known = person != NOBODY
-        self._joins.add(person=person[known], unit=unit[known], variant=variant[known])
-        if len(self._joins) > 2 * self._joins_merged + _LEAST_JOINS:
+        self._joined_since.add(person=person[known], unit=unit[known], variant=variant[known])
+        if len(self._joined_since) > len(self._joins) + _LEAST_JOINS:
             _ = self.joins
 
     def _defer(self, units: Ints, decisions: Decisions) -> None:
@@ -276,13 +301,30 @@ class Ledger:
         columns = {name: column[later] for name, column in decisions._asdict().items()}
         self.deferred.add(**columns | {"unit": units[later]})
 
+    def _recall(self, decisions: Recalled) -> None:
+        """Know decisions of before again, those that took part."""
+        units = self.unit_of.find(decisions.unit)
+        numbers = units.copy()
+        if not decisions.shown.all():
+            ids = self.deferred["id"]
+            order = np.argsort(ids, kind="stable").astype(np.int32)
+            rows = Index(Run(ids[order], order)).find(decisions.id)
+            numbers[~decisions.shown] = np.where(rows == ABSENT, ABSENT, _FIRST_DEFERRED - rows)[~decisions.shown]
+        ours = (units != ABSENT) & (numbers != ABSENT)
+        if self.asked.triggered:
+            ours[ours] = decisions.seq[ours] >= self.units["triggered"][units[ours]]
+        self._decisions.add(decisions.id[ours], numbers[ours])
+
     def _find(self, decisions: Ints) -> Column:
-        """The numbers of decisions; among the new ones first, for what was written down need not be read for those."""
-        found = self._decisions.find(decisions)
-        rest = found == ABSENT
-        if self._stored_decisions is not None and rest.any():
-            found[rest] = self.decisions.find(decisions[rest])
-        return found
+        return self._decisions.find(decisions)
+
+
+def _distinct(keys: Ints) -> Column:
+    """In ascending order, without NOBODY."""
+    keys = np.sort(keys[keys != NOBODY])
+    new = np.ones(len(keys), np.bool_)
+    new[1:] = keys[1:] != keys[:-1]
+    return keys[new]
 
 
 def _prune(codes: dict[str, int], column: Column) -> None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bandstand.experiments.formula import Column, Formula, Term, evaluate
 from bandstand.experiments.metrics import DAY_S, Metric, covariates, formula, window
-from bandstand.report.exposure import Units
+from bandstand.report.exposure import Events, Units
 from bandstand.stats.cross import CrossMoments
 from bandstand.stats.moments import Moments, PairMoments
 from bandstand.stats.quantiles import quantile_moments
@@ -19,14 +19,16 @@ Mask = npt.NDArray[np.bool_]
 
 class Measured(NamedTuple):
     """A metric of all units: numerator, denominator where it is a ratio, and covariates; `counted` are the units old
-    enough for its window. Of a quantile, `rows` are the rewards themselves, and `above` is of no use."""
+    enough for its window. Of a quantile, `rows` are the rewards themselves, and `above` is of no use. `sides` are the
+    samples of whole variants that were made so far."""
 
     metric: Metric
     counted: Mask
     above: Column
-    below: Column | None = None
-    before: tuple[Column, ...] = ()
-    rows: tuple[npt.NDArray[np.integer[Any]], Column] | None = None
+    below: Column | None
+    before: tuple[Column, ...]
+    rows: tuple[npt.NDArray[np.integer[Any]], Column] | None
+    sides: "dict[int, Sample]"
 
 
 class Sample(NamedTuple):
@@ -44,15 +46,24 @@ class Sample(NamedTuple):
         return self.moments.mean if self.n else None
 
 
-def measured(metric: Metric, units: Units, *, at: float) -> Measured:
-    """The metric as of log time `at`."""
+Sums = dict[tuple[Term, float, float], Column]
+
+
+def table(metrics: Sequence[Metric], units: Units, *, at: float) -> list[Measured]:
+    """Each metric of every unit, as of log time `at`."""
+    sums: Sums = {}
+    return [measured(metric, units, at=at, sums=sums) for metric in metrics]
+
+
+def measured(metric: Metric, units: Units, *, at: float, sums: Sums | None = None) -> Measured:
+    """The metric as of log time `at`; `sums` are those as of then that other metrics have made."""
     start, end = window(metric)
     counted = units.first + end <= at if np.isfinite(end) else units.first <= at
     whole = formula(metric)
-    above = column(whole, units, start, end, at=at)
+    above = column(whole, units, start, end, at=at, sums=sums)
     below = None
     if whole.below is not None:
-        below = column(Formula(whole.below), units, start, end, at=at)
+        below = column(Formula(whole.below), units, start, end, at=at, sums=sums)
     rows = None
     if metric.kind == "quantile":
         rewards = units.events[whole.terms()[0]]
@@ -60,21 +71,39 @@ def measured(metric: Metric, units: Units, *, at: float) -> Measured:
         rows = rewards.unit[inside], rewards.value[inside]
     elif metric.cap is not None and (above[counted] > 0).any():
         above = winsorised(above, share=metric.cap)[0]
-    return Measured(metric, counted, above, below, tuple(_before(metric, units)), rows)
+    return Measured(metric, counted, above, below, tuple(_before(metric, units)), rows, {})
 
 
-def column(wanted: Formula, units: Units, start: float, end: float, *, at: float = np.inf) -> Column:
+def column(
+    wanted: Formula, units: Units, start: float, end: float, *, at: float = np.inf, sums: Sums | None = None
+) -> Column:
     """The formula's numerator for each unit, of what it did at ages from `start` to before `end`, until `at`."""
+    made: Sums = {} if sums is None else sums
     columns: dict[Term, Column] = {}
     for term in Formula(wanted.above).terms():
-        events = units.events[term]
-        inside = (events.age_s >= start) & (events.age_s < end) & (events.at <= at)
-        who, values = (events.unit, events.value) if inside.all() else (events.unit[inside], events.value[inside])
-        sums = np.bincount(who, weights=values, minlength=len(units))
-        columns[term] = sums.astype(np.float64, copy=False)
+        if (term, start, end) not in made:
+            made[term, start, end] = _sums(units.events[term], len(units), start, end, at)
+        columns[term] = made[term, start, end]
     if not columns:
         columns = {term: np.zeros(len(units)) for term in units.events}
     return evaluate(wanted.above, columns)
+
+
+def _sums(events: Events, units: int, start: float, end: float, at: float) -> Column:
+    inside = events.at <= at
+    for beyond in (events.age_s >= start, events.age_s < end):
+        inside &= beyond
+    who, values = (events.unit, events.value) if inside.all() else (events.unit[inside], events.value[inside])
+    return np.bincount(who, weights=values, minlength=units).astype(np.float64, copy=False)
+
+
+def side(of: Measured, units: Units, variant: int, *, among: Mask | None = None) -> Sample:
+    """The arm of a variant, all of it or of the units `among`; InputError as `sample`."""
+    if among is not None:
+        return sample(of, among & (units.variant == variant))
+    if variant not in of.sides:
+        of.sides[variant] = sample(of, units.variant == variant)
+    return of.sides[variant]
 
 
 def sample(of: Measured, among: Mask) -> Sample:
@@ -94,10 +123,6 @@ def sample(of: Measured, among: Mask) -> Sample:
         return Sample(n, active, total, PairMoments.of(above, below).ratio(), cross)
     cross = CrossMoments.of(above, *(one[inside] for one in of.before)) if of.before and n else None
     return Sample(n, active, total, Moments.of(above), cross)
-
-
-def arms(of: Measured, units: Units, count: int) -> list[Mask]:
-    return [units.variant == index for index in range(count)]
 
 
 def matured(of: Measured) -> int:

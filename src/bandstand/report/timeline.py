@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from bandstand.experiments.definition import Experiment
-from bandstand.report.compare import differences, table
+from bandstand.report.compare import differences
 from bandstand.report.exposure import Units
 from bandstand.report.gathered import Life
+from bandstand.report.measure import table
 from bandstand.report.result import Entered, Point
 
 MOMENTS = 30
@@ -30,7 +31,7 @@ def timeline(experiment: Experiment, units: Units, life: Life) -> tuple[Point, .
 def _points(experiment: Experiment, units: Units, life: Life) -> Iterator[Point]:
     for at in _moments(units, life):
         young = units.first <= at
-        found = differences(experiment, units, table(experiment, units, at=at), among=young, only=("decision",))
+        found = differences(experiment, units, table(experiment.metrics, units, at=at), among=young, only=("decision",))
         for one in found:
             if one.lift is not None and one.lift_low is not None and one.lift_high is not None:
                 yield Point(at, one.metric, one.variant, one.lift, one.lift_low, one.lift_high, True)

@@ -41,14 +41,14 @@ class Weighed(NamedTuple):
     adjusted: bool
 
 
-def weighed(of: Measured, units: Units, among: Mask, *, by: Chances) -> Weighed:
+def weighed(of: Measured, units: Units, among: Mask | None, *, by: Chances) -> Weighed:
     """InputError where there is nobody, and of a quantile, which no mean of scores is."""
     if of.rows is not None:
         raise InputError(
             "a quantile is not told where weights changed while it ran; name a share above a limit instead, by an "
             "expression"
         )
-    inside = np.flatnonzero(among & of.counted)
+    inside = np.flatnonzero(of.counted if among is None else among & of.counted)
     order = inside[np.lexsort((units.first[inside], by.phase[inside]))]
     above, arms, p = of.above[order], units.variant[order].astype(np.int64), by.compared[order]
     if not len(order):

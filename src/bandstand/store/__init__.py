@@ -44,6 +44,10 @@ class EventLog(Protocol):
         """The entry stored under this idempotency key."""
         ...
 
+    def under(self, keys: Sequence[str]) -> list[Written]:
+        """The entries stored under these idempotency keys, those that there are, oldest first and not decoded."""
+        ...
+
     def about(self, subject: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Up to `limit` entries about this user with `seq > after`, oldest first."""
         ...

@@ -39,12 +39,15 @@ class MemoryLog:
     def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
         rest = islice(self._entries, after, None)
         wanted = ((entry, kind(entry.fact)) for entry in rest)
-        found = ((each.seq, each.at, name, encode(each.fact).decode()) for each, name in wanted if name in kinds)
-        return list(islice(found, limit))
+        return list(islice((_written(each) for each, name in wanted if name in kinds), limit))
 
     def find(self, key: str) -> Entry | None:
         seq = self._seq_of.get(key)
         return None if seq is None else self._entries[seq - 1]
+
+    def under(self, keys: Sequence[str]) -> list[Written]:
+        seqs = {self._seq_of[key] for key in keys if key in self._seq_of}
+        return [_written(self._entries[seq - 1]) for seq in sorted(seqs)]
 
     def about(self, subject: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         seqs = self._seqs_about.get(subject, [])
@@ -93,3 +96,7 @@ class MemorySnapshots:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _written(entry: Entry) -> Written:
+    return entry.seq, entry.at, kind(entry.fact), encode(entry.fact).decode()

@@ -103,6 +103,17 @@ class SqlLog:
             row = connection.execute(_UNDER, {"key": key}).one_or_none()
         return None if row is None else entry(*row)
 
+    def under(self, keys: Sequence[str]) -> list[Written]:
+        found: list[Written] = []
+        with self._database.reading() as connection:
+            mark = _mark(connection)
+            with closing(connection.connection.cursor()) as cursor:
+                for some in _chunks(sorted({key for key in keys if refusal(key) is None})):
+                    marks = ", ".join([mark] * len(some))
+                    cursor.execute(f'SELECT seq, at, kind, body FROM entry WHERE "key" IN ({marks})', tuple(some))
+                    found += cursor.fetchall()
+        return sorted(found)
+
     def about(self, subject: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         if refusal(subject) is not None:
             return []
@@ -191,10 +202,9 @@ class SqlSnapshots:
 
     def _body(self, kind: str, seq: int, created: float, digest: str) -> bytes | None:
         """The body of that very snapshot; None where it is damaged, or was dropped or put anew since."""
-        wanted = (SNAPSHOT.c.kind == kind, SNAPSHOT.c.seq == seq, SNAPSHOT.c.created == created)
         try:
             with self._database.reading() as connection:
-                body: bytes | None = connection.execute(select(SNAPSHOT.c.body).where(*wanted)).scalar()
+                body = _bytes(connection, kind, seq, created)
         except StoreError as error:
             if error.code != "damaged":
                 raise
@@ -204,6 +214,17 @@ class SqlSnapshots:
         self._damaged.add((kind, seq, created))
         _log.warning("snapshot %r at %d: its checksum does not hold; passing over it", kind, seq)
         return None
+
+
+def _bytes(connection: Connection, kind: str, seq: int, created: float) -> bytes | None:
+    """Past SQLAlchemy, which asks PostgreSQL for bytes as text, twice as long."""
+    mark, raw = _mark(connection), connection.connection
+    binary = {"binary": True} if connection.dialect.name == "postgresql" else {}
+    with closing(raw.cursor(**binary)) as cursor:
+        where = f"kind = {mark} AND seq = {mark} AND created = {mark}"
+        cursor.execute(f"SELECT body FROM snapshot WHERE {where}", (kind, seq, created))
+        row = cursor.fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def _digest(kind: str, snapshot: Snapshot) -> str:
