@@ -22,7 +22,7 @@ from bandstand.candidates.ease import Ease
 from bandstand.candidates.items import Items
 from bandstand.candidates.svd import Svd
 from bandstand.candidates.users import Users
-from bandstand.state import HISTORY_HALF_LIFE, LONGEST_HISTORY
+from bandstand.history import HISTORY_HALF_LIFE, LONGEST_HISTORY
 
 FITTED: tuple[type[Fitted], ...] = (Ease, Als, Svd, Users, Items)
 AT = 10

@@ -101,6 +101,19 @@ native_doubtful(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t g
     return PyBool_FromLong(doubt);
 }
 
+/* Whether this row is new to a table of so many slots, a power of two, of which -1 says that they are free. */
+static int
+new_row(int64_t *table, Py_ssize_t slots, int64_t row)
+{
+    Py_ssize_t slot = (Py_ssize_t)((uint64_t)row * 11400714819323198485u >> 32) & (slots - 1);
+    for (; table[slot] != row; slot = (slot + 1) & (slots - 1))
+        if (table[slot] < 0) {
+            table[slot] = row;
+            return 1;
+        }
+    return 0;
+}
+
 /* found(rows by name, candidates, out): the different texts among the candidates in their order, their rows in `out`,
    -1 where there is none, and the candidates that are no texts */
 PyObject *
@@ -111,10 +124,17 @@ native_found(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t give
     if (!PyDict_Check(args[0]) || !PyTuple_Check(args[1]))
         return PyErr_Format(PyExc_TypeError, "rows must be a dict, candidates a tuple");
     Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t room, n = PyTuple_Size(args[1]);
+    Py_ssize_t room, n = PyTuple_Size(args[1]), slots = 64;
     int64_t *out = contiguous(&all, args[2], 8, 1, &room);
-    PyObject *met = PySet_New(NULL), *texts = PyList_New(0), *others = PyList_New(0);
-    all.failed |= met == NULL || texts == NULL || others == NULL;
+    while (slots < 2 * n)
+        slots *= 2;
+    int64_t *table = malloc((size_t)slots * sizeof *table);
+    PyObject *unknown = PySet_New(NULL), *texts = PyList_New(0), *others = PyList_New(0);
+    if (table == NULL)
+        PyErr_NoMemory();
+    else
+        memset(table, 0xff, (size_t)slots * sizeof *table);
+    all.failed |= table == NULL || unknown == NULL || texts == NULL || others == NULL;
     if (!all.failed && room < n) {
         PyErr_Format(PyExc_ValueError, "%zd rows, must be %zd", room, n);
         all.failed = 1;
@@ -125,16 +145,19 @@ native_found(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t give
             all.failed = PyList_Append(others, one) < 0;
             continue;
         }
-        all.failed = PySet_Add(met, one) < 0;
-        if (all.failed || PySet_Size(met) == different)
-            continue;
-        PyObject *row = PyDict_GetItemWithError(args[0], one);
-        out[different++] = row == NULL ? -1 : PyLong_AsLongLong(row);
-        all.failed = PyErr_Occurred() != NULL || PyList_Append(texts, one) < 0;
+        PyObject *known = PyDict_GetItemWithError(args[0], one);
+        int64_t row = known == NULL ? -1 : PyLong_AsLongLong(known);
+        Py_ssize_t before = known == NULL ? PySet_Size(unknown) : 0;
+        all.failed = (row < 0 && PyErr_Occurred() != NULL) || (known == NULL && PySet_Add(unknown, one) < 0);
+        if (!all.failed && (known == NULL ? PySet_Size(unknown) > before : new_row(table, slots, row))) {
+            out[different++] = row;
+            all.failed = PyList_Append(texts, one) < 0;
+        }
     }
     PyObject *pair = all.failed ? NULL : PyTuple_Pack(2, texts, others);
     all.failed |= pair == NULL;
-    Py_XDECREF(met);
+    free(table);
+    Py_XDECREF(unknown);
     Py_XDECREF(texts);
     Py_XDECREF(others);
     return finished(&all, pair);

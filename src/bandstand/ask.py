@@ -6,16 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandstand.candidates import Mask, Rows, Scores
+from bandstand.candidates import Mask, Rows
 from bandstand.columns import Columns, InlineReader
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Filter, Inline, Request, UserPut
 from bandstand.expressions import parse
 from bandstand.features import context_features, segments
+from bandstand.history import History
 from bandstand.matching import Facts, mask
 from bandstand.native import native
 from bandstand.ruling import Rulings, facts_of, left_out, own, rulings, why_not
-from bandstand.state import History, State
+from bandstand.state import State
 from bandstand.strategy import LONGEST_SLATE, Surface
 
 
@@ -44,8 +45,6 @@ class Asked(NamedTuple):
     page: int | None
     who: tuple[str | None, str | None]
     history: History
-    recent: Rows
-    ages_s: Scores
     user: dict[str, float]
     context: dict[str, float]
     segments: tuple[str, ...]
@@ -67,7 +66,7 @@ def understand(state: State, request: Request, decision: str) -> Asked:
     profile = state.people.get(request.user) if request.user is not None else None
     personal = profile is None or profile.personalize
     who = (request.user, request.session) if personal else (None, None)
-    history, recent = state.history(*who), state.recent(*who)
+    history = state.history(*who)
     ruled_out = _ruled_out(state, request, profile)
     facts = Facts()
     if state.rules or (request.filter is not None and request.filter.where is not None):
@@ -82,8 +81,6 @@ def understand(state: State, request: Request, decision: str) -> Asked:
         page=state.catalogue.rows.get(page) if isinstance(page, str) else None,
         who=who,
         history=history,
-        recent=recent.rows,
-        ages_s=np.maximum(request.time - recent.at, 0.0),
         user=state.person(request.user if personal else None, history),
         context=context_features(request),
         segments=segments(request.context),

@@ -17,12 +17,13 @@ from bandstand.candidates.reasons import reason
 from bandstand.candidates.trending import Popular, Trending
 from bandstand.events import Inline, Pick, Source
 from bandstand.features import Indices, Values, hashed, item_features
+from bandstand.history import History
 from bandstand.policy import Scores
 from bandstand.policy.linear import Offered
 from bandstand.rules import AnyRule, Pin, Promote, Sponsor
 from bandstand.shape import settings
 from bandstand.slate import Drawn
-from bandstand.state import History, State
+from bandstand.state import State
 from bandstand.strategy import Strategy
 
 FALLBACK = "popular"
@@ -133,7 +134,7 @@ def _pick(
 
 
 def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> Offer:
-    history = asked.history
+    history, recent = asked.history, state.recent(*asked.who)
     if asked.page is not None:
         others = history.rows != asked.page
         history = History(np.r_[asked.page, history.rows[others]], np.r_[1.0, history.weights[others]])
@@ -145,8 +146,8 @@ def _proposed(state: State, asked: Asked, allowed: Mask, strategy: Strategy) -> 
         weights=history.weights,
         allowed=allowed,
         limit=strategy.candidates,
-        recent=asked.recent,
-        ages_s=asked.ages_s,
+        recent=recent.rows,
+        ages_s=np.maximum(asked.request.time - recent.at, 0.0),
         segments=asked.segments,
     )
     if Newcomers.name in generators:

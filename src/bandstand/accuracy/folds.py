@@ -14,7 +14,8 @@ from bandstand.accuracy.systems import Asking, System, fit, fresh, made
 from bandstand.accuracy.walk import STEPS_A_LIST, TOLD, sampled
 from bandstand.chance import bits
 from bandstand.events import ItemPut
-from bandstand.state import History, State
+from bandstand.history import History
+from bandstand.state import State
 from bandstand.store import EventLog
 
 Progress = Callable[[int, int | None], None]

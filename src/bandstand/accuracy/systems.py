@@ -14,8 +14,9 @@ from bandstand.candidates.registry import names
 from bandstand.configuration import STRATEGIES
 from bandstand.errors import UnknownError
 from bandstand.events import Request
+from bandstand.history import History
 from bandstand.offer import offer
-from bandstand.state import History, State
+from bandstand.state import State
 from bandstand.strategy import Strategy, Surface
 
 # How deep a list is looked at, for the AUC: what a strategy hands to its policy by default.
