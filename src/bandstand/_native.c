@@ -332,6 +332,7 @@ static PyMethodDef methods[] = {
     {"weighted", (PyCFunction)(void (*)(void))native_weighted, METH_FASTCALL, NULL},
     {"robust", (PyCFunction)(void (*)(void))native_robust, METH_FASTCALL, NULL},
     {"direct", (PyCFunction)(void (*)(void))native_direct, METH_FASTCALL, NULL},
+    {"fused", (PyCFunction)(void (*)(void))native_fused, METH_FASTCALL, NULL},
     {"doubtful", (PyCFunction)(void (*)(void))native_doubtful, METH_FASTCALL, NULL},
     {"found", (PyCFunction)(void (*)(void))native_found, METH_FASTCALL, NULL},
     {"hashed", (PyCFunction)(void (*)(void))native_hashed, METH_FASTCALL, NULL},

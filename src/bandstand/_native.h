@@ -72,3 +72,4 @@ PyObject *native_found(PyObject *module, PyObject *const *args, Py_ssize_t given
 PyObject *native_hashed(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_uniforms(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_learn(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_fused(PyObject *module, PyObject *const *args, Py_ssize_t given);

@@ -284,3 +284,125 @@ native_nearest(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t gi
     }
     return finished(&all, Py_NewRef(Py_None));
 }
+
+/* Candidates that are being fused: the different rows of all proposals, in the order in which they are met. */
+typedef struct {
+    Py_ssize_t slots;  /* of the table, a power of two */
+    int32_t *table;    /* the number of a row, -1: free */
+    int64_t *row;
+    double *fused;
+    uint8_t *promised;
+    int32_t *place;    /* among those chosen, or -1 */
+    int32_t count;
+} Fusing;
+
+static int32_t
+candidate(Fusing *of, int64_t row)
+{
+    Py_ssize_t slot = (Py_ssize_t)((uint64_t)row * 11400714819323198485u >> 32) & (of->slots - 1);
+    for (; of->table[slot] >= 0; slot = (slot + 1) & (of->slots - 1))
+        if (of->row[of->table[slot]] == row)
+            return of->table[slot];
+    int32_t number = of->table[slot] = of->count++;
+    of->row[number] = row;
+    of->fused[number] = 0.0;
+    of->promised[number] = 0;
+    of->place[number] = -1;
+    return number;
+}
+
+/* The best of the candidates, those promised first of all, best first: their number. `heap` has room for `limit`. */
+static Py_ssize_t
+choose(Fusing *of, Scored *heap, Py_ssize_t limit, int64_t *out)
+{
+    Py_ssize_t found = 0, room = limit;
+    for (int32_t i = 0; i < of->count; i++)
+        room -= of->promised[i];
+    for (int32_t i = 0; i < of->count && room > 0; i++) {
+        Scored one = {of->fused[i], of->row[i]};
+        if (of->promised[i])
+            continue;
+        if (found < room) {
+            heap[found] = one;
+            rise(heap, found++);
+        }
+        else if (worse(heap[0], one)) {
+            heap[0] = one;
+            sink(heap, found);
+        }
+    }
+    for (int32_t i = 0; i < of->count; i++)
+        if (of->promised[i]) {
+            heap[found] = (Scored){of->fused[i], of->row[i]};
+            rise(heap, found++);
+        }
+    for (Py_ssize_t left = found; left > 0; left--) {
+        out[left - 1] = heap[0].row;
+        of->place[candidate(of, heap[0].row)] = (int32_t)(left - 1);
+        heap[0] = heap[left - 1];
+        sink(heap, left - 1);
+    }
+    return found;
+}
+
+/* fused(rows, lengths, scaled, strengths, k, share, limit, out, scores, ranks): the proposals of several generators end
+   to end; the number of rows written to `out`, and to `scores` and `ranks`, n by generator, what each said of them */
+PyObject *
+native_fused(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 10)
+        return needs(given, 10);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t total, generators, found = 0, slots = 64;
+    const int64_t *rows = contiguous(&all, args[0], 8, 0, &total);
+    const int64_t *lengths = contiguous(&all, args[1], 8, 0, &generators);
+    const double *scaled = contiguous(&all, args[2], 8, 0, NULL);
+    const double *strengths = contiguous(&all, args[3], 8, 0, NULL);
+    double k = PyFloat_AsDouble(args[4]);
+    Py_ssize_t share = PyLong_AsSsize_t(args[5]), limit = PyLong_AsSsize_t(args[6]);
+    int64_t *out = contiguous(&all, args[7], 8, 1, NULL);
+    float *scores = contiguous(&all, args[8], 4, 1, NULL);
+    int32_t *ranks = contiguous(&all, args[9], 4, 1, NULL);
+    if (PyErr_Occurred())
+        all.failed = 1;
+    if (all.failed)
+        return finished(&all, NULL);
+    while (slots < 2 * total)
+        slots *= 2;
+    size_t room = (size_t)total + 1;
+    int32_t *numbers = malloc(((size_t)slots + 2 * room) * sizeof *numbers);
+    int64_t *row = malloc(room * sizeof *row);
+    double *fused = malloc(room * sizeof *fused);
+    uint8_t *promised = malloc(room);
+    Scored *heap = malloc((size_t)(limit + 1) * sizeof *heap);
+    if (numbers == NULL || row == NULL || fused == NULL || promised == NULL || heap == NULL) {
+        PyErr_NoMemory();
+        all.failed = 1;
+    }
+    else {
+        int32_t *of_entry = numbers + slots;
+        Fusing of = {slots, numbers, row, fused, promised, of_entry + room, 0};
+        memset(numbers, 0xff, (size_t)slots * sizeof *numbers);
+        for (Py_ssize_t g = 0, at = 0; g < generators; g++)
+            for (Py_ssize_t rank = 0; rank < lengths[g]; rank++, at++) {
+                int32_t number = of_entry[at] = candidate(&of, rows[at]);
+                fused[number] += strengths[g] / (k + 1.0 + (double)rank);
+                promised[number] |= rank < share;
+            }
+        found = choose(&of, heap, limit, out);
+        for (Py_ssize_t g = 0, at = 0; g < generators; g++)
+            for (Py_ssize_t rank = 0; rank < lengths[g]; rank++, at++) {
+                int32_t place = of.place[of_entry[at]];
+                if (place >= 0) {
+                    scores[place * generators + g] = (float)scaled[at];
+                    ranks[place * generators + g] = (int32_t)rank;
+                }
+            }
+    }
+    free(numbers);
+    free(row);
+    free(fused);
+    free(promised);
+    free(heap);
+    return finished(&all, all.failed ? NULL : PyLong_FromSsize_t(found));
+}

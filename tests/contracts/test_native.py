@@ -1,5 +1,6 @@
 """The compiled loops and NumPy agree to the last bit, so a decision can be made again where there is no compiler."""
 
+import json
 from collections.abc import Callable
 from types import ModuleType
 from typing import TypeVar
@@ -9,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandstand import candidates, slate
-from bandstand.candidates import Ask, Proposals, Touch, best, collaborative, content, postings
+from bandstand import ask, candidates, features, slate
+from bandstand import chance as chance_
+from bandstand.candidates import Ask, Proposals, Touch, best, blend, collaborative, content, postings
 from bandstand.candidates.collaborative import Collaborative
 from bandstand.candidates.content import Content
-from bandstand.events import ItemPut
+from bandstand.chance import uniform, uniforms
+from bandstand.events import Inline, ItemPut
+from bandstand.features import NAMESPACES, hashed
 from bandstand.native import native
 from bandstand.policy import linear
 from bandstand.policy.explore import EpsilonGreedy
@@ -142,3 +146,84 @@ def test_likeness_of_words(seed: int, items: int) -> None:
         for module in (postings, content, candidates):
             patch.setattr(module, "native", None)
         assert proposed() == with_native
+
+
+@given(seeds, st.integers(1, 6), st.integers(1, 250), st.sampled_from((0.0, 1.0, 60.0)))
+@settings(deadline=None)
+def test_fusion(seed: int, generators: int, limit: int, k: float) -> None:
+    chance = np.random.default_rng(seed)
+    rows = int(chance.integers(1, 400))
+    said = []
+    for number in range(generators):
+        n = int(chance.integers(0, min(rows, 200) + 1))
+        scores = np.sort(chance.choice((0.0, 0.5, 1.0, 2.5), n))[::-1].copy()
+        said.append((f"g{number}", Proposals(chance.choice(rows, n, replace=False), scores)))
+    weights = chance.choice((0.0, 0.5, 1.0), generators).tolist()
+    fused = [
+        one()
+        for one in (
+            lambda: blend.blend(said, limit=limit, weights=weights, how=blend.Fusion(k)),
+            lambda: without_native(blend, lambda: blend.blend(said, limit=limit, weights=weights, how=blend.Fusion(k))),
+        )
+    ]
+    for ours, numpys in zip(fused[0][:3], fused[1][:3], strict=True):
+        assert ours.dtype == numpys.dtype
+        np.testing.assert_array_equal(ours, numpys)
+    assert fused[0].names == fused[1].names
+
+
+names = st.text(max_size=4)
+tables = st.dictionaries(names, st.integers() | names | st.floats(allow_nan=False, allow_infinity=False), max_size=4)
+documents = st.recursive(tables, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3))
+
+
+@given(documents, st.booleans())
+def test_doubts_are_raised_where_a_name_comes_twice(document: object, ascii_only: bool) -> None:
+    assert native is not None
+    body = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    assert native.doubtful(b'{"x": %b, "x": 1}' % body)
+    assert native.doubtful(b'[1, {"y": [%b, {"a": {}, "b": "}", "a": []}]}]' % body)
+    if "\\" not in body.decode("utf-8", "surrogatepass"):  # names with escapes may be the same in other letters
+        assert not native.doubtful(body)
+        assert not native.doubtful(b'{"x": %b, "y": [{"x": 1}, {"x": 1, "": {"x": 2}}], "X": %b}' % (body, body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a\\u0062": 1}',
+        b'["\x01"]',
+        b"[" * 40 + b"]" * 40,
+        b"[" + b"1" * 5000 + b"]",
+        b"{" + b",".join(b'"%d":1' % number for number in range(300)) + b"}",
+        b"]",
+        b'"',
+    ],
+)
+def test_what_is_strange_deep_or_long_raises_a_doubt(body: bytes) -> None:
+    assert native is not None
+    assert native.doubtful(body)
+
+
+@given(st.lists(st.sampled_from("abcdefgh") | st.builds(Inline, st.sampled_from("abx")), max_size=30))
+def test_names_are_looked_up(candidates: list[str | Inline]) -> None:
+    known = {name: row for row, name in enumerate("hgfedc")}
+    found = ask._found(known, tuple(candidates))
+    expected = without_native(ask, lambda: ask._found(known, tuple(candidates)))
+    assert (found[0], found[1].tolist(), found[2]) == (expected[0], expected[1].tolist(), expected[2])
+
+
+@given(st.dictionaries(st.text(max_size=5), st.floats(width=32), max_size=30), st.sampled_from(sorted(NAMESPACES)))
+def test_hashed_features(named: dict[str, float], namespace: str) -> None:
+    for ours, numpys in zip(
+        hashed(namespace, named), without_native(features, lambda: hashed(namespace, named)), strict=True
+    ):
+        assert ours.dtype == numpys.dtype
+        np.testing.assert_array_equal(ours, numpys)
+
+
+@given(st.lists(st.text(max_size=40) | st.integers(), max_size=3), st.integers(0, 10**10), st.integers(0, 12))
+def test_keyed_chances(parts: list[str | int], first: int, count: int) -> None:
+    found = uniforms(*parts, first=first, count=count)
+    assert found == without_native(chance_, lambda: uniforms(*parts, first=first, count=count))
+    assert found == [uniform(*parts, position) for position in range(first, first + count)]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from bandstand.candidates import NOBODY, Proposals, Rows
 from bandstand.events import Source
+from bandstand.native import native
 
 # Of the blend's places, the part promised to the first proposals of each generator.
 SHARE = 0.1
@@ -61,8 +62,10 @@ def blend(
     But in a cascade, the first `limit · SHARE` of each generator are in, whatever their fused score, so that none is
     crowded out: at least one each, if there is room for all. Equal scores go by row.
     """
-    spoken = [said for _, said in proposals]
+    spoken, names = [said for _, said in proposals], tuple(name for name, _ in proposals)
     lengths = [len(said.rows) for said in spoken]
+    if native is not None and isinstance(how, Fusion):
+        return _fused(spoken, names, lengths, limit, weights, how.k)
     by = np.repeat(np.arange(len(spoken)), lengths)
     rank = _joined([np.arange(length) for length in lengths])
     rows, place = _different(_joined([said.rows for said in spoken]))
@@ -70,7 +73,7 @@ def blend(
     strength = np.ones(len(spoken)) if weights is None else np.asarray(weights, np.float64)
     scaled = _joined([_scaled(said) for said in spoken])
     promised = np.zeros(len(rows), np.bool_)
-    share = min(max(int(limit * SHARE), 1), limit // len(spoken))
+    share = _share(limit, len(spoken))
     match how:
         case Fusion(k):
             fused = np.bincount(place, strength[by] / (k + 1 + rank), minlength=len(rows))
@@ -91,7 +94,6 @@ def blend(
     scores, ranks = np.zeros(shape, np.float32), np.full(shape, NOT_PROPOSED, np.int32)
     scores[place, by] = scaled
     ranks[place, by] = rank
-    names = tuple(name for name, _ in proposals)
     return Candidates(rows[chosen], scores[chosen], ranks[chosen], names)
 
 
@@ -137,6 +139,38 @@ def source_matrix(candidates: Candidates) -> npt.NDArray[np.float32]:
     np.divide(1.0, 1 + candidates.ranks, out=matrix[:, :, 1], where=proposed, casting="same_kind")
     matrix[:, :, 2] = candidates.scores
     return matrix.reshape(n, 3 * generators)
+
+
+def _share(limit: int, generators: int) -> int:
+    """How many of its first proposals each generator was promised."""
+    return min(max(int(limit * SHARE), 1), limit // generators)
+
+
+def _fused(
+    spoken: Sequence[Proposals],
+    names: tuple[str, ...],
+    lengths: list[int],
+    limit: int,
+    weights: Sequence[float] | None,
+    k: float,
+) -> Candidates:
+    """`blend` by fusion, in one call."""
+    assert native is not None
+    n, shape = min(limit, sum(lengths)), (min(limit, sum(lengths)), len(spoken))
+    rows, scores, ranks = np.empty(n, np.int64), np.zeros(shape, np.float32), np.full(shape, NOT_PROPOSED, np.int32)
+    found = native.fused(
+        _joined([said.rows for said in spoken]),
+        np.array(lengths, np.int64),
+        _joined([_scaled(said) for said in spoken]),
+        np.ones(len(spoken)) if weights is None else np.array(weights, np.float64),
+        k,
+        _share(limit, len(spoken)),
+        limit,
+        rows,
+        scores,
+        ranks,
+    )
+    return Candidates(rows[:found], scores[:found], ranks[:found], names)
 
 
 def _scaled(said: Proposals) -> npt.NDArray[np.float64]:

@@ -120,13 +120,12 @@ class Content(msgspec.Struct):
     def propose(self, ask: Ask) -> Proposals:
         _, liked = self._liked(ask)
         profile = np.bincount(liked.places, liked.weights, minlength=len(self.words)).astype(np.float32)
-        words = np.flatnonzero(profile)
+        words = np.flatnonzero(profile != 0)  # of truth values it is many times as fast as of numbers
         strengths = profile[words]
         heard = highest(strengths, MOST_WORDS_HEARD)
         likely = self.postings.scores(words[heard], strengths[heard], len(ask.allowed))
         likely[ask.history] = 0
-        rows = np.flatnonzero((likely > 0) & ask.allowed)
-        rows = rows[highest(likely[rows], WEIGHED_FOR_EACH * ask.limit)]
+        rows = np.sort(best(likely, ask.allowed, WEIGHED_FOR_EACH * ask.limit))
         scores = self._likeness(rows, profile)
         first = best(scores, np.ones(len(rows), np.bool_), ask.limit)
         return Proposals(rows[first], scores[first])
