@@ -6,9 +6,10 @@ import pytest
 from bandstand.configuration import definitions, recorded
 from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError
-from bandstand.events import Request, SignalsPut
+from bandstand.events import Request, SignalsPut, UserErased
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.model import Model
+from bandstand.state import mark
 
 
 def test_history_holds_each_row_once_newest_first_and_older_ones_count_less(shop: Engine, noon: float) -> None:
@@ -18,6 +19,16 @@ def test_history_holds_each_row_once_newest_first_and_older_ones_count_less(shop
     history = state.history("ann", None)
     assert [state.catalogue.ids[row] for row in history.rows] == ["i1", "i2"]
     assert history.weights == pytest.approx([1.0, 0.5 ** (1 / 5)])
+
+
+def test_history_that_was_asked_for_knows_the_next_touch_and_an_erasure(shop: Engine, noon: float) -> None:
+    state = shop.model.state
+    shop.commit([interaction("i1", "view", user="ann")], at=noon)
+    assert state.history("ann", None).rows.tolist() == [state.catalogue.rows["i1"]]
+    shop.commit([interaction("i2", "view", user="ann")], at=noon + 1)
+    assert state.history("ann", None).rows.tolist() == [state.catalogue.rows["i2"], state.catalogue.rows["i1"]]
+    shop.commit([UserErased("p", was=(mark("ann"),))], at=noon + 2)
+    assert len(state.history("ann", None).rows) == 0
 
 
 def test_stronger_signal_counts_more_and_one_of_zero_not_at_all(shop: Engine, noon: float) -> None:
