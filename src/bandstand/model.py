@@ -21,7 +21,7 @@ from bandstand.policy.linear import Weights, untaught
 from bandstand.recipe import behind, wanted_fits
 from bandstand.state import State
 
-SNAPSHOT_FORMAT = 8
+SNAPSHOT_FORMAT = 9
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -214,9 +214,12 @@ class Model:
         return learner
 
     def _join(self, join: Join, entry: Entry) -> None:
+        """Open and feed the windows. What came from a surface that the log does not define has none: an
+        import may have brought it."""
+        surfaces = self.state.surfaces
         match entry.fact:
-            case Decided() as fact if fact.teaches and fact.picks:
-                surface = self.state.surfaces[fact.request.surface]
+            case Decided() as fact if fact.teaches and fact.picks and fact.request.surface in surfaces:
+                surface = surfaces[fact.request.surface]
                 join.open(
                     self._waiting(fact, surface.default_reward),
                     seq=entry.seq,
@@ -224,8 +227,8 @@ class Model:
                 )
             case Exposed() as fact:
                 join.exposed(fact.decision, fact.positions)
-            case Rewarded() as fact:
-                worth = self.state.surfaces[fact.surface].worth(fact.name, fact.value)
+            case Rewarded() as fact if fact.surface in surfaces:
+                worth = surfaces[fact.surface].worth(fact.name, fact.value)
                 join.rewarded(fact.decision, fact.position, worth)
             case _:
                 pass
