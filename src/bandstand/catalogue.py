@@ -25,6 +25,10 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     tags: tuple[str, ...]
     categories: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        # Many items share each, also where they were read from a snapshot.
+        msgspec.structs.force_setattr(self, "categories", tuple(map(intern, self.categories)))
+
     @property
     def put(self) -> ItemPut:
         """The fact, read anew: a catalogue of texts takes a third of the room of one of objects."""
@@ -169,7 +173,7 @@ def _known(put: ItemPut, version: int) -> Known:
         encode(put),
         title if isinstance(title, str) else None,
         put.tags,
-        tuple(map(intern, categories(put.features))),  # many items share each
+        categories(put.features),
     )
 
 
