@@ -1,6 +1,6 @@
 """State as bytes: msgpack of plain data, structs and NumPy arrays. No code is ever run from a snapshot.
 
-Arrays are larger than what was ever written to them. Pages of zeros are left out, and take no memory when they are read.
+Arrays are larger than what was ever written to them: pages of zeros are left out, and take no memory when read.
 """
 
 from typing import Any, TypeVar, get_origin
@@ -20,7 +20,8 @@ def _plain(value: object) -> object:
         whole = len(octets) // _PAGE * _PAGE
         pages = octets[:whole].reshape(-1, _PAGE)
         used = pages.view(np.uint64).any(axis=1)
-        return value.dtype.str, value.shape, np.packbits(used).tobytes(), pages[used].tobytes(), octets[whole:].tobytes()
+        written = pages[used].tobytes(), octets[whole:].tobytes()
+        return value.dtype.str, value.shape, np.packbits(used).tobytes(), *written
     raise TypeError(f"{type(value).__name__} cannot be written to a snapshot")
 
 
