@@ -9,7 +9,7 @@ import pytest
 
 from bandstand import ask
 from bandstand.errors import StoreError
-from bandstand.events import AnyFact, Decided, Draft, Entry, Pick, Request, StrategyPut
+from bandstand.events import AnyFact, Decided, Draft, Entry, Pick, Request, Rewarded, StrategyPut
 from bandstand.features import context_features
 from bandstand.formats.transfer import import_
 from bandstand.replay import MOST_DIVERGENCES, Replayed, Stops, replay, revisited
@@ -165,6 +165,21 @@ def test_imported_decisions_are_counted_and_left_out(log: MemoryLog) -> None:
 
     replayed = replay(changed(log, elsewhere))
     assert (replayed.decisions, replayed.skipped) == (0, {"imported": 250})
+
+
+def test_facts_of_a_surface_that_the_log_does_not_define_are_folded_over(log: MemoryLog) -> None:
+    def elsewhere(fact: AnyFact) -> AnyFact:
+        match fact:
+            case Decided():
+                return msgspec.structs.replace(fact, request=msgspec.structs.replace(fact.request, surface="nowhere"))
+            case Rewarded():
+                return msgspec.structs.replace(fact, surface="nowhere")
+            case _:
+                return fact
+
+    replayed = replay(changed(log, elsewhere))
+    assert replayed.diverged == replayed.decisions > 0
+    assert "'nowhere'" in replayed.divergences[0].new
 
 
 def test_decision_that_had_read_itself_is_refused(log: MemoryLog) -> None:

@@ -337,6 +337,7 @@ static PyMethodDef methods[] = {
     {"found", (PyCFunction)(void (*)(void))native_found, METH_FASTCALL, NULL},
     {"hashed", (PyCFunction)(void (*)(void))native_hashed, METH_FASTCALL, NULL},
     {"uniforms", (PyCFunction)(void (*)(void))native_uniforms, METH_FASTCALL, NULL},
+    {"keep", (PyCFunction)(void (*)(void))native_keep, METH_FASTCALL, NULL},
     {"learn", (PyCFunction)(void (*)(void))native_learn, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

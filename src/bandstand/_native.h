@@ -71,5 +71,6 @@ PyObject *native_doubtful(PyObject *module, PyObject *const *args, Py_ssize_t gi
 PyObject *native_found(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_hashed(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_uniforms(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_keep(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_learn(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_fused(PyObject *module, PyObject *const *args, Py_ssize_t given);

@@ -20,7 +20,7 @@ from bandstand.configuration import definitions, experiment_files, experiment_in
 from bandstand.engine import Engine
 from bandstand.errors import BandstandError, InputError, StoreError
 from bandstand.events import AnyFact, Request
-from bandstand.follow import Follower, newest_model
+from bandstand.follow import Follower, newest_model, shared
 from bandstand.live import Live
 from bandstand.settings import Settings, read
 from bandstand.steward.outside import looked
@@ -69,6 +69,8 @@ def opened(settings: Settings) -> tuple[Engine, Snapshots, dict[str, str]]:
     log = _patiently(lambda: open_log(settings.database))
     snapshots = open_snapshots(_where(settings), readonly=True)
     engine = Engine(newest_model(snapshots, log, learning=False), log)
+    if settings.workers > 1:
+        engine.model.published = shared(engine.model.published)
     engine.catch_up()
     return engine, snapshots, configured(engine, settings, at=time.time())
 

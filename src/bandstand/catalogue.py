@@ -1,6 +1,7 @@
 """What can be shown: items as rows of arrays, hashed once when they change."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from sys import intern
 
 import msgspec
@@ -15,28 +16,29 @@ SUPERSEDED_KEPT_S = 3600.0
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """An item as of the log position `version`; `written` is its fact as the log holds it, `learnable` its features as
-    the learner reads them, `categories` the attributes by which its likeness can be liked."""
+    """An item as of the log position `version`; `written` is its fact as the log holds it, `categories` the attributes
+    by which its likeness can be liked."""
 
     version: int
     written: bytes
     title: str | None
     tags: tuple[str, ...]
-    learnable: str
     categories: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        # Many items share each, also where they were read from a snapshot.
+        msgspec.structs.force_setattr(self, "categories", tuple(map(intern, self.categories)))
 
     @property
     def put(self) -> ItemPut:
         """The fact, read anew: a catalogue of texts takes a third of the room of one of objects."""
-        fact = decode(self.written)
-        assert isinstance(fact, ItemPut)
-        return fact
+        return _read(self.written)
 
 
 class Superseded(msgspec.Struct, frozen=True, gc=False):
     """What a learner still needs of a version that was replaced at `until`."""
 
-    learnable: str
+    written: bytes
     until: float
 
 
@@ -83,7 +85,7 @@ class Catalogue(msgspec.Struct):
         self.values[row, : len(values)] = values
         self.showable[row] = put.available
         self.expires[row] = np.inf if put.expires is None else put.expires
-        self.known[row] = _known(put, version, text("i", features))
+        self.known[row] = _known(put, version)
         for tag in put.tags:
             self.tagged.setdefault(tag, set()).add(row)
         return row
@@ -118,9 +120,9 @@ class Catalogue(msgspec.Struct):
         row = self.rows.get(item, -1)
         known = self.known.get(row)
         if known is not None and known.version == version:
-            return known.learnable
+            return _learnable(known.written)
         old = self.superseded.get(row, {}).get(version)
-        return None if old is None else old.learnable
+        return None if old is None else _learnable(old.written)
 
     def title(self, row: int) -> str:
         """What to call the item when talking to a person."""
@@ -135,7 +137,7 @@ class Catalogue(msgspec.Struct):
         for tag in known.tags:
             self.tagged[tag].discard(row)
         old = {v: held for v, held in self.superseded.get(row, {}).items() if held.until > at - SUPERSEDED_KEPT_S}
-        old[known.version] = Superseded(known.learnable, at)
+        old[known.version] = Superseded(known.written, at)
         self.superseded[row] = old
 
     def _intern(self, place: int) -> int:
@@ -164,13 +166,24 @@ class Catalogue(msgspec.Struct):
             self.values = np.pad(self.values, ((0, 0), (0, more)))
 
 
-def _known(put: ItemPut, version: int, learnable: str) -> Known:
+def _known(put: ItemPut, version: int) -> Known:
     title = put.features.get("title")
     return Known(
         version,
         encode(put),
         title if isinstance(title, str) else None,
         put.tags,
-        learnable,
-        tuple(map(intern, categories(put.features))),  # many items share each
+        categories(put.features),
     )
+
+
+def _read(written: bytes) -> ItemPut:
+    fact = decode(written)
+    assert isinstance(fact, ItemPut)
+    return fact
+
+
+@lru_cache(maxsize=65536)  # of the items shown lately, and only where somebody learns
+def _learnable(written: bytes) -> str:
+    put = _read(written)
+    return text("i", item_features(put.item, put.features, put.tags))

@@ -17,6 +17,7 @@ from bandstand.packing import pack, unpack
 from bandstand.recipe import wanted_fits
 from bandstand.state import State
 from bandstand.store import EventLog, Snapshot, Snapshots
+from bandstand.store.mapped import mapped
 
 _log = logging.getLogger("bandstand")
 
@@ -44,6 +45,14 @@ def newest_weights(snapshots: Snapshots, after: int) -> Published | None:
         return None if snapshot is None else unpack(snapshot.body, Published)
     except (msgspec.MsgspecError, ValueError) as error:
         raise StoreError(f"weights at {after}: the snapshot cannot be read ({error})") from error
+
+
+def shared(published: Published) -> Published:
+    """The same weights, in memory that all servers of this machine have in common."""
+    weights = {
+        name: msgspec.structs.replace(each, table=mapped(each.table)) for name, each in published.weights.items()
+    }
+    return msgspec.structs.replace(published, weights=weights)
 
 
 def newest_fits(snapshots: Snapshots, after: int) -> Fits | None:

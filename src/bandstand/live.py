@@ -14,7 +14,7 @@ from bandstand.engine import Engine, same_request
 from bandstand.erasure import erase
 from bandstand.errors import BusyError, ConflictError
 from bandstand.events import AnyFact, Decided, Draft, Request
-from bandstand.follow import newest_fits, newest_weights
+from bandstand.follow import newest_fits, newest_weights, shared
 from bandstand.model import Published
 from bandstand.store import Appended, Snapshots
 from bandstand.store.writer import Writer
@@ -145,12 +145,16 @@ class Live:
 
     async def _adopt(self) -> None:
         model = self.engine.model
-        published = await asyncio.to_thread(newest_weights, self.snapshots, model.published.seq)
+        published = await asyncio.to_thread(self._newest_weights)
         if published is not None and model.adopt(published):
             self._served.append(published)
         fits = await asyncio.to_thread(newest_fits, self.snapshots, model.state.fits.seq)
         if fits is not None:
             model.adopt_fits(fits)
+
+    def _newest_weights(self) -> Published | None:
+        published = newest_weights(self.snapshots, self.engine.model.published.seq)
+        return published if published is None or self._alone else shared(published)
 
     async def _tail(self) -> None:
         after = self.engine.model.state.seq

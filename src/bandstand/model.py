@@ -21,7 +21,7 @@ from bandstand.policy.linear import Weights, untaught
 from bandstand.recipe import behind, wanted_fits
 from bandstand.state import State
 
-SNAPSHOT_FORMAT = 8
+SNAPSHOT_FORMAT = 9
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -59,9 +59,11 @@ class Lessons(msgspec.Struct, frozen=True):
 
 
 class Saved(msgspec.Struct, frozen=True):
+    """A model written down; a server never looks at `lessons`, which are packed once more."""
+
     format: int
-    state: bytes
-    lessons: Lessons | None
+    state: memoryview
+    lessons: memoryview | None
     published: Published
 
 
@@ -143,8 +145,8 @@ class Model:
                 for name, learner in self.learners.items()
             }
             assert self.state.likes is not None
-            lessons = Lessons(self.join, students, self.state.likes, self.frozen)
-        return pack(Saved(SNAPSHOT_FORMAT, self.state.dump(), lessons, self.published))
+            lessons = memoryview(pack(Lessons(self.join, students, self.state.likes, self.frozen)))
+        return pack(Saved(SNAPSHOT_FORMAT, memoryview(self.state.dump()), lessons, self.published))
 
     @classmethod
     def load(cls, body: bytes, *, learning: bool = True) -> Self:
@@ -157,17 +159,19 @@ class Model:
             if learning and saved.lessons is None:
                 raise StoreError("snapshot: it was made without learning, so it cannot go on learning")
             model.state = State.load(saved.state)
+            model.published = saved.published
+            if learning and saved.lessons is not None:
+                model._resume(unpack(saved.lessons, Lessons))
         except (msgspec.MsgspecError, KeyError, ValueError) as error:
             raise StoreError(f"snapshot: it cannot be read by this release ({error})") from error
-        model.published = saved.published
-        if learning and saved.lessons is not None:
-            model.join, model.state.likes = saved.lessons.join, saved.lessons.likes
-            model.frozen = saved.lessons.frozen
-            model.learners = {
-                name: Learner(student.learning, student.dumped, learned=student.learned)
-                for name, student in saved.lessons.students.items()
-            }
         return model
+
+    def _resume(self, lessons: Lessons) -> None:
+        self.join, self.state.likes, self.frozen = lessons.join, lessons.likes, lessons.frozen
+        self.learners = {
+            name: Learner(student.learning, student.dumped, learned=student.learned)
+            for name, student in lessons.students.items()
+        }
 
     def _freeze(self, join: Join, clock: float) -> None:
         """Keep the weights of experiments whose time for that has come, each as it was then."""
@@ -214,9 +218,12 @@ class Model:
         return learner
 
     def _join(self, join: Join, entry: Entry) -> None:
+        """Open and feed the windows. What came from a surface that the log does not define has none: an
+        import may have brought it."""
+        surfaces = self.state.surfaces
         match entry.fact:
-            case Decided() as fact if fact.teaches and fact.picks:
-                surface = self.state.surfaces[fact.request.surface]
+            case Decided() as fact if fact.teaches and fact.picks and fact.request.surface in surfaces:
+                surface = surfaces[fact.request.surface]
                 join.open(
                     self._waiting(fact, surface.default_reward),
                     seq=entry.seq,
@@ -224,8 +231,8 @@ class Model:
                 )
             case Exposed() as fact:
                 join.exposed(fact.decision, fact.positions)
-            case Rewarded() as fact:
-                worth = self.state.surfaces[fact.surface].worth(fact.name, fact.value)
+            case Rewarded() as fact if fact.surface in surfaces:
+                worth = surfaces[fact.surface].worth(fact.name, fact.value)
                 join.rewarded(fact.decision, fact.position, worth)
             case _:
                 pass

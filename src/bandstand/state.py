@@ -229,8 +229,8 @@ class State(Plain):
         return pack((plain, {name: pack(generator) for name, generator in self.generators.items()}))
 
     @classmethod
-    def load(cls, body: bytes) -> Self:
-        plain, packed = unpack(body, tuple[Plain, dict[str, bytes]])
+    def load(cls, body: bytes | memoryview) -> Self:
+        plain, packed = unpack(body, tuple[Plain, dict[str, memoryview]])
         generators: dict[str, Generator] = {kind.name: unpack(packed[kind.name], kind) for kind in GENERATORS}
         return cls(**{name: getattr(plain, name) for name in Plain.__struct_fields__}, generators=generators)
 

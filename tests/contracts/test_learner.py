@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from bandstand.features import amount, text
 from bandstand.native import native
+from bandstand.policy import compiled as module
 from bandstand.policy.compiled import Compiled, compiles
+from bandstand.policy.learner import Learner
 from bandstand.policy.learning import Learning
 from bandstand.policy.vw import SAVED, Vowpal, untaught
 
@@ -109,3 +111,16 @@ def test_features_that_are_no_numbers_are_refused() -> None:
 def test_at_a_power_of_one_half_vowpal_wabbit_learns_itself() -> None:
     assert not compiles(Learning(power_t=0.5))
     assert compiles(Learning())
+
+
+def test_without_a_compiler_vowpal_wabbit_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    learning, shared, picks = Learning(bits=12), "|u 1:0.5 |c 2:1", ["|i 3:1 |s |p 4:1", "|i 5:2.5 |s |p 6:1"]
+    compiled = Learner(learning)
+    monkeypatch.setattr(module, "native", None)
+    plain = Learner(learning)
+    plain.learn(shared, picks, [1.0, 0.25])
+    monkeypatch.undo()  # what a learner was made as it stays
+    compiled.learn(shared, picks, [1.0, 0.25])
+    assert plain.learned == compiled.learned == 2
+    assert plain.weights().table.any()
+    np.testing.assert_array_equal(plain.weights().table, compiled.weights().table)

@@ -227,3 +227,20 @@ def test_keyed_chances(parts: list[str | int], first: int, count: int) -> None:
     found = uniforms(*parts, first=first, count=count)
     assert found == without_native(chance_, lambda: uniforms(*parts, first=first, count=count))
     assert found == [uniform(*parts, position) for position in range(first, first + count)]
+@given(seeds, st.integers(150, 200))
+@settings(deadline=None)
+def test_strongest_neighbours(seed: int, length: int) -> None:
+    chance = np.random.default_rng(seed)
+    neighbours = np.zeros((3, 200), np.int32)
+    neighbours[1, :length] = chance.permutation(400)[:length]
+    together = np.zeros_like(neighbours)
+    together[1, :length] = chance.integers(1, 4, length)  # many are as strong as others
+    people = chance.integers(1, 5, 400, np.int32)
+
+    def kept() -> list[list[int]]:
+        tables = [table.copy() for table in (people, np.array([0, length, 0], np.int32), neighbours, together)]
+        generator = Collaborative(*tables)
+        generator._drop_weakest(1)
+        return [table.tolist() for table in tables]
+
+    assert kept() == without_native(collaborative, kept)

@@ -136,11 +136,15 @@ class Collaborative(msgspec.Struct):
         np.add.at(self.lengths, here, 1)
 
     def _drop_weakest(self, row: int) -> None:
-        length = int(self.lengths[row])
+        length, most = int(self.lengths[row]), MOST_NEIGHBOURS * 3 // 4
+        if native is not None:
+            native.keep(self.neighbours, self.together, self.people, row, length, SHRINK, most)
+            self.lengths[row] = min(length, most)
+            return
         roots = np.sqrt(self.people[self.neighbours[row, :length]], dtype=np.float64)
         strength = self.together[row, :length] / (math.sqrt(self.people[row]) * roots + SHRINK)
         newest_first = np.argsort(-strength[::-1], kind="stable")
-        kept = np.sort(length - 1 - newest_first[: MOST_NEIGHBOURS * 3 // 4])
+        kept = np.sort(length - 1 - newest_first[:most])
         for table in (self.neighbours, self.together):
             table[row, : len(kept)] = table[row, kept]
             table[row, len(kept) :] = 0

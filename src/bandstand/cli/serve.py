@@ -37,6 +37,8 @@ def serve(host: str | None, port: int | None, workers: int | None, role: str | N
     _check(settings)
     # Worker and learner processes read their settings from the environment that they inherit.
     os.environ.update({f"{PREFIX}{name.upper()}": str(value) for name, value in given.items() if value is not None})
+    # Tables have room for more than was written to them; in huge pages that room would take memory.
+    os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
     match settings.role:
         case "learn":
             _learn(settings)
