@@ -227,6 +227,8 @@ def test_keyed_chances(parts: list[str | int], first: int, count: int) -> None:
     found = uniforms(*parts, first=first, count=count)
     assert found == without_native(chance_, lambda: uniforms(*parts, first=first, count=count))
     assert found == [uniform(*parts, position) for position in range(first, first + count)]
+
+
 @given(seeds, st.integers(150, 200))
 @settings(deadline=None)
 def test_strongest_neighbours(seed: int, length: int) -> None:
