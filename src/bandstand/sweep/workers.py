@@ -20,7 +20,7 @@ def workers(*, n_jobs: int, cluster: str | None) -> Iterator[None]:
         return
     try:
         from distributed import Client
-        from distributed.comm import get_address_host_port, resolve_address
+        from distributed.comm.addressing import get_address_host_port, resolve_address
     except ImportError as error:
         raise InputError("cluster: Dask is not installed; install bandstand[dask]", field="cluster") from error
     try:
