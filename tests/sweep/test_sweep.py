@@ -175,7 +175,7 @@ def test_a_page_is_written_where_it_is_asked_for(folder: Path, tmp_path: Path) -
     assert done.exit_code == 0, done.output
     assert "Against the strategy as it is" in (tmp_path / "page.html").read_text()
     nowhere = CliRunner().invoke(bandstand, ["sweep", str(file), *options, str(tmp_path / "no" / "page.html")])
-    assert "there is no folder" in nowhere.output
+    assert "there is no folder" in str(nowhere.exception)
 
 
 def test_halving_lets_the_better_ones_see_everything(folder: Path, tmp_path: Path) -> None:
