@@ -50,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "offpolicy": offpolicy.lines,
     "imports": imports.lines,
     "progressive": learned.progressive,
+    "evaluate": learned.evaluated,
     "sweep": learned.sweep,
     "reports": reports.lines,
 }

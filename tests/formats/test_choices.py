@@ -74,6 +74,9 @@ def test_columns_of_other_names_can_be_named(tmp_path: Path) -> None:
     assert facts(log, Decided)[0].request.context == {"why": "x"}
     with pytest.raises(InputError, match="there is no column 'gone'; there is: what, p, liked, sold, why"):
         read(tmp_path, text, item="what", propensity="gone")
+    for header in ("decision,item", "decision,user,item,click", "request_id,user,item,reward_buy"):
+        with pytest.raises(InputError, match="tells of decisions, and none tells how likely each was; say which does"):
+            read(tmp_path, header)
     with pytest.raises(InputError, match="no column names the item that was shown"):
         read(tmp_path, text, propensity="p")
     with pytest.raises(InputError, match=r"map bonus=p: role is not known; known: user, .* reward"):

@@ -1,6 +1,7 @@
 """Sweeps: the same result whoever does the work and however often it was stopped, and a winner judged elsewhere."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from bandstand.model import Model
 from bandstand.store.sql import open_log
 from bandstand.strategy import Strategy
 from bandstand.sweep import run
+from bandstand.sweep.page import page
 from bandstand.sweep.result import Swept, difference, value
 from bandstand.sweep.run import swept
 from bandstand.sweep.space import AS_IT_IS, Sweep, candidates, parse, read
@@ -68,7 +70,8 @@ def made(folder: Path, fields: dict[str, Any], **more: Any) -> Sweep:
 
 
 def found(folder: Path, fields: dict[str, Any], trials: Path, **how: Any) -> Swept:
-    return swept(made(folder, fields), trials=trials, database=f"sqlite:///{folder}/log.db", **how)
+    more = {name: how.pop(name) for name in ("vary", "search", "about") if name in how}
+    return swept(made(folder, fields, **more), trials=trials, database=f"sqlite:///{folder}/log.db", **how)
 
 
 def test_on_a_log_the_one_that_uses_what_it_learns_wins_and_is_judged_by_other_users(
@@ -146,6 +149,33 @@ def dask() -> Iterator[str]:
 def test_a_dask_cluster_of_two_workers_finds_the_same(folder: Path, tmp_path: Path, dask: str) -> None:
     alone = found(folder, IN_WORLD, tmp_path / "alone", n_jobs=1)
     assert found(folder, IN_WORLD, tmp_path / "cluster", cluster=dask) == alone
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_shows_trials_rounds_and_what_to_write_down(
+    folder: Path, tmp_path: Path
+) -> None:
+    vary = {"policy.epsilon": [0.05, 0.3, 0.9], "policy.kind": ["epsilon_greedy", "softmax"]}
+    search = {"kind": "halving", "keep": 0.5, "rounds": 2}
+    whole = page(found(folder, ON_LOG, tmp_path / "t", n_jobs=1, vary=vary, search=search, about="<b>&</b>"))
+    assert not re.search(r"<script|<link|<img|@import|src=|url\((?!#)", whole)
+    assert "&lt;b&gt;&amp;&lt;/b&gt;" in whole
+    titles = re.findall("<h3>(.*?)</h3>", whole)
+    assert titles == ["Against the strategy as it is", "Round by round", "By policy.epsilon", "By policy.kind"]
+    assert whole.count("<svg") == 4
+    assert "[strategies.bold]\npolicy.epsilon = 0.05" in whole
+    assert whole.count("<tr><td>") == 7
+    assert "On what it was not chosen by" in whole
+
+
+def test_a_page_is_written_where_it_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    file = folder / "paged.toml"
+    file.write_text('strategy = "default"\n[vary]\n"policy.epsilon" = [0.9]\n[log]\n', "utf-8")
+    options = ["--database", f"sqlite:///{folder}/log.db", "--jobs", "1", "--trials", str(tmp_path / "t"), "--html"]
+    done = CliRunner().invoke(bandstand, ["sweep", str(file), *options, str(tmp_path / "page.html")])
+    assert done.exit_code == 0, done.output
+    assert "Against the strategy as it is" in (tmp_path / "page.html").read_text()
+    nowhere = CliRunner().invoke(bandstand, ["sweep", str(file), *options, str(tmp_path / "no" / "page.html")])
+    assert "there is no folder" in str(nowhere.exception)
 
 
 def test_halving_lets_the_better_ones_see_everything(folder: Path, tmp_path: Path) -> None:

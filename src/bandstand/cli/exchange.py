@@ -88,6 +88,7 @@ def _columns(map_: str | None) -> dict[str, str]:
 def _print(result: Imported) -> None:
     click.echo(f"{result.read:,} facts read: {result.stored:,} stored, {result.duplicates:,} were there before")
     if result.refused.count:
-        click.echo(f"{result.refused.count:,} lines left out:", err=True)
+        lines = "line" if result.refused.count == 1 else "lines"
+        click.echo(f"{result.refused.count:,} {lines} left out:", err=True)
         for refusal in result.refused.first[:_REASONS_SHOWN]:
             click.echo(f"  {refusal.file}:{refusal.line}: {refusal.reason}", err=True)

@@ -98,6 +98,13 @@ def columns(header: Iterable[str], given: Mapping[str, str], *, where: str) -> C
             of[role] = found
     if "propensity" in of:
         return _decisions(names, of, rewards, free, where)
+    told = rewards or any(_plain(name) in NAMES["reward"] or _REWARD.fullmatch(name) for name in names)
+    if "decision" in of and (told or not of.keys() & {"user", "session"}):
+        raise InputError(
+            f"{where}: column {of['decision']!r} tells of decisions, and none tells how likely each was; say which "
+            f"does with --map propensity=COLUMN, or leave {of['decision']!r} out",
+            field="map",
+        )
     of = {role: column for role, column in of.items() if role in _OF_INTERACTIONS}
     if "item" in of and of.keys() & {"user", "session"}:
         kind: Kind = "interactions"

@@ -16,20 +16,24 @@ def render(found: Swept) -> RenderableType:
     if found.about:
         parts.append(Text(found.about, style="italic"))
     parts += [_table(found), Text()]
+    parts += [Text(line) for line in verdict(found)]
+    if found.best != AS_IT_IS:
+        parts += [Text(), Text(toml(found.strategy, found.settings))]
+    return Group(*parts)
+
+
+def verdict(found: Swept) -> list[str]:
+    """How the best did where it was not chosen, and what to do about it."""
     judged = found.judged
     if found.best == AS_IT_IS:
-        parts.append(Text(f"Nothing that was tried earns more than '{found.strategy}' as it is."))
-        return Group(*parts)
-    parts.append(
-        Text(
-            f"On what it was not chosen by, {found.best} earns {_number(judged.value)}, '{found.strategy}' as it is "
-            f"{_number(judged.as_it_is)}: {_over(judged.over, found.alpha)}."
-        )
+        return [f"Nothing that was tried earns more than '{found.strategy}' as it is."]
+    said = (
+        f"On what it was not chosen by, {found.best} earns {number(judged.value)}, '{found.strategy}' as it is "
+        f"{number(judged.as_it_is)}: {_over(judged.over, found.alpha)}."
     )
     if judged.over is None or judged.over.low <= 0:
-        parts.append(Text("Keep what there is, or let an experiment decide between it and this:"))
-    parts += [Text(), Text(toml(found.strategy, found.settings))]
-    return Group(*parts)
+        return [said, "Keep what there is, or let an experiment decide between it and this:"]
+    return [said]
 
 
 def toml(strategy: str, settings: dict[str, Setting]) -> str:
@@ -58,7 +62,7 @@ def _table(found: Swept) -> Table:
         figures = ["", ""] if over is None else [f"{over.value:+.4g}", f"{over.low:+.4g} to {over.high:+.4g}"]
         style = "bold" if one.name == found.best else ""
         table.add_row(
-            one.name, _number(one.value), *figures, *([f"{100 * one.share:.0f} %"] if partly else []), style=style
+            one.name, number(one.value), *figures, *([f"{100 * one.share:.0f} %"] if partly else []), style=style
         )
     if len(shown) < len(found.tried):
         table.add_row(f"and {len(found.tried) - len(shown)} others", style="dim")
@@ -72,7 +76,7 @@ def _over(over: Difference | None, alpha: float) -> str:
     return f"{over.value:+.4g}, {100 * (1 - alpha):g} % interval {over.low:+.4g} to {over.high:+.4g}; {sure}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 

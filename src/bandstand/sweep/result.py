@@ -20,10 +20,18 @@ class Difference(msgspec.Struct, frozen=True):
     high: float
 
 
+class Rung(msgspec.Struct, frozen=True):
+    """What was earned on this share of all there was, in one round of the search."""
+
+    share: float
+    value: float | None
+
+
 class Tried(msgspec.Struct, frozen=True):
     """A strategy, and what it earned on what it was tried on: that `share` of all there was.
 
     `over` compares it with the strategy as it is, on the same; None of that one itself, and where it cannot be told.
+    `rungs` are the rounds that it saw, the last of which is this.
     """
 
     name: str
@@ -31,6 +39,7 @@ class Tried(msgspec.Struct, frozen=True):
     value: float | None
     share: float
     over: Difference | None = None
+    rungs: tuple[Rung, ...] = ()
 
 
 class Judged(msgspec.Struct, frozen=True):

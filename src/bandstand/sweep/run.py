@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bandstand.strategy import Strategy
 from bandstand.sweep.kept import Kept, key
-from bandstand.sweep.result import Judged, Swept, Tried, difference, value
+from bandstand.sweep.result import Judged, Rung, Swept, Tried, difference, value
 from bandstand.sweep.space import AS_IT_IS, Candidate, Halving, Sweep, candidates
 from bandstand.sweep.trial import BLOCKS, Block, Ground, OnWorld, attempt, known, world
 from bandstand.sweep.workers import workers
@@ -61,7 +61,7 @@ def swept(
                 worth = {one.name: seen[one.name].value for one in on}
                 on = [one for one in on if one is base or one.name in _best(worth, survivors)]
             results = _attempts(on, field.grounds(share), kept, progress)
-            seen |= {one.name: _tried(one, share, results, field.chosen_by) for one in on}
+            seen |= {one.name: _tried(one, share, results, field.chosen_by, seen.get(one.name)) for one in on}
         (name,) = _best({one.name: seen[one.name].value for one in on}, 1)
         best = next(one for one in on if one.name == name)
         judged = _attempts([base] if best is base else [base, best], field.judges, kept, progress)
@@ -131,10 +131,11 @@ def _named(name: str, strategy: Strategy, ground: Ground) -> tuple[str, list[Blo
     return name, attempt(strategy, ground)
 
 
-def _tried(one: Candidate, share: float, results: Mapping[str, list[Block]], by: slice) -> Tried:
+def _tried(one: Candidate, share: float, results: Mapping[str, list[Block]], by: slice, before: Tried | None) -> Tried:
     mine, base = results[one.name][by], results[AS_IT_IS][by]
     over = None if one.name == AS_IT_IS else difference(mine, base, alpha=ALPHA)
-    return Tried(one.name, one.settings, value(mine), share, over)
+    rungs = (*(() if before is None else before.rungs), Rung(share, value(mine)))
+    return Tried(one.name, one.settings, value(mine), share, over, rungs)
 
 
 def _best(worth: Mapping[str, float | None], count: int) -> list[str]:
