@@ -17,14 +17,15 @@ _BLOCK = 1 << 16  # rows that are added up at a time
 
 
 class _Side(Struct, frozen=True):
-    """Σ x and Σ (x − x̂)², with x̂ the mean of all x before, drawn a little to one half."""
+    """Σ x and Σ (x − x̂)², with x̂ the mean of all x before, drawn a little to one half, and at most one."""
 
     total: float = 0.0
     spread: float = 0.0
 
     def then(self, x: NDArray[np.float64], *, after: int) -> "_Side":
         before = self.total + np.concatenate([[0.0], np.cumsum(x)])
-        expected = (before[:-1] + 0.5) / np.arange(after + 1, after + 1 + x.size)
+        # At most one: only of steps x − x̂ >= −1 is the wealth a supermartingale.
+        expected = np.minimum((before[:-1] + 0.5) / np.arange(after + 1, after + 1 + x.size), 1.0)
         gap = x - expected
         return _Side(float(before[-1]), self.spread + float(np.dot(gap, gap)))
 
