@@ -88,6 +88,21 @@ def test_the_best_arm_is_that_of_the_known_integral() -> None:
     assert best_arm(arms[1:])[1] == pytest.approx(posterior(0.1, 0.1 * 2**0.5).chance_to_win)
 
 
+@pytest.mark.parametrize("narrow", [1.0, 0.1, 0.03, 0.001])
+def test_the_best_arm_is_told_though_one_has_far_more_units(narrow: float) -> None:
+    # of two arms, P(N(m, s²) > 0) of the difference; m2 gives std_error 1 and `narrow`
+    for ahead in (0.1, 0.3, 2.0):
+        arms = Moments(1001, 0.0, 1001.0 * 1000), Moments(1001, ahead, narrow**2 * 1001 * 1000)
+        won = stats.norm.sf(ahead / np.hypot(1, narrow))
+        assert best_arm(arms) == pytest.approx((won, 1 - won), abs=1e-10)
+
+
+def test_the_chances_of_a_dozen_unlike_arms_add_up_to_one() -> None:
+    errors = 10.0 ** np.linspace(-4, 1, 12)
+    arms = [Moments(101, 0.1 * k, float(se) ** 2 * 101 * 100) for k, se in enumerate(errors)]
+    assert sum(best_arm(arms)) == pytest.approx(1, abs=1e-10)
+
+
 def test_a_prior_over_a_baseline_of_zero_is_refused() -> None:
     arms = Moments(100, 0.1, 99.0), Moments(100, 0.0, 99.0)
     assert difference_posterior(*arms).chance_to_win > 0.5

@@ -41,7 +41,29 @@ def test_many_looks_need_ever_smaller_values_under_obrien_fleming() -> None:
     assert 1.96 < bounds[-1] < 2.3
 
 
+def test_a_look_so_early_that_nothing_can_cross_leaves_alpha_to_the_others() -> None:
+    # O'Brien and Fleming's spending at t = 0.001 is 4 sf(70.9), less than a float can hold, so the last look has it all
+    early, last = group_bounds([0.001, 1.0], spending="obrien-fleming")
+    assert early > 37  # sf(37) is the least that a float holds
+    assert last == pytest.approx(norm.isf(0.025), rel=1e-9)
+    # and of two that are hardly reached, too: the last bound is that of the plan without them
+    assert group_bounds([0.002, 0.01, 0.5, 1.0], spending="obrien-fleming")[2:] == pytest.approx(
+        group_bounds([0.5, 1.0], spending="obrien-fleming"), rel=1e-9
+    )
+
+
+def test_looks_a_thousandth_apart_still_spend_alpha_to_ten_digits() -> None:
+    from scipy.stats import multivariate_normal
+
+    times = np.array([0.999, 1.0])
+    bounds = np.array(group_bounds(times.tolist(), spending="pocock"))
+    inside = multivariate_normal(cov=[[1, 0.999**0.5], [0.999**0.5, 1]]).cdf(bounds, lower_limit=-bounds)
+    assert 1 - inside == pytest.approx(0.05, abs=1e-9)
+
+
 def test_impossible_plans_are_refused() -> None:
+    with pytest.raises(InputError, match=r"look at the fraction 0\.50001 follows one at 0\.5, .*by a thousandth of it"):
+        group_bounds([0.5, 0.50001, 1.0])
     with pytest.raises(InputError, match=r"look at the fraction 0\.5 follows one at 0\.5"):
         group_bounds([0.5, 0.5])
     with pytest.raises(InputError, match="spending is 0, must be a power > 0"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from bandstand import data
 from bandstand.errors import InputError
@@ -114,3 +114,36 @@ def test_a_bound_that_is_huge_is_as_none() -> None:
     free = empirical_likelihood(sums, max_weight=math.inf)
     for bound in (1e9, 1e12, 9.4e19):
         assert empirical_likelihood(sums, max_weight=bound).high == pytest.approx(free.high, rel=0.01)
+
+
+@pytest.mark.parametrize("max_weight", [1.5, math.inf])
+def test_rare_misses_count_as_rare_events_do(max_weight: float) -> None:
+    # Where all weights are one, rewards of 0 and of 1 change places and the interval turns round.
+    for missed in range(25):
+        rewards = np.repeat([0.0, 1.0], [missed, 500 - missed])
+        of_hits, of_misses = (
+            rare_events(WeightedSums.of(each, np.ones(500)), max_weight=max_weight) for each in (1 - rewards, rewards)
+        )
+        assert (1 - of_misses.high, 1 - of_misses.low) == pytest.approx((of_hits.low, of_hits.high), abs=1e-9)
+
+
+def test_intervals_of_rare_misses_cover() -> None:
+    # the misses of 500 rows, 1 in 100 of them, under weights of one: every outcome and how likely it is
+    outcomes = binom(500, 0.01).pmf(np.arange(30))
+    covered = 0.0
+    for missed, share in enumerate(outcomes.tolist()):
+        sums = WeightedSums.of(np.repeat([0.0, 1.0], [missed, 500 - missed]), np.ones(500))
+        found = rare_events(sums, max_weight=1.5)
+        covered += share * (found.low <= 0.99 <= found.high)
+    assert covered >= 0.95  # empirical likelihood alone: 0.92
+
+
+@pytest.mark.parametrize("max_weight", [1.5, math.inf])
+def test_intervals_cover_where_few_users_have_all_events(max_weight: float) -> None:
+    # 300 users with 30 rows each, 1 in 100 of whom likes all that is shown: every outcome and how likely it is
+    user, covered = np.repeat(np.arange(300), 30), 0.0
+    for liking, share in enumerate(binom(300, 0.01).pmf(np.arange(20)).tolist()):
+        sums = WeightedSums.of((user < liking).astype(np.float64), np.ones(9000), clusters=user)
+        found = rare_events(sums, max_weight=max_weight)
+        covered += share * (found.low <= 0.01 <= found.high)
+    assert covered >= 0.95  # where 30 rows of one user were 30 events: 0.84

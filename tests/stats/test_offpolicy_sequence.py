@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import InputError
-from bandstand.stats.offpolicy_sequence import OrderedSums, off_policy_sequence
+from bandstand.stats.offpolicy_sequence import OrderedSums, _log_wealth, off_policy_sequence
 from bandstand.stats.weights import importance_weights
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "stats"
@@ -24,7 +24,18 @@ def test_the_sequence_equals_that_of_vw_estimators(name: str, chunks: int) -> No
         sums = sums.then(r, w)
     found = off_policy_sequence(sums)
     assert found.value == pytest.approx(CASES[name]["estimates"]["ips"], abs=1e-9)
-    assert (found.low, found.high) == pytest.approx(CASES[name]["intervals"]["cs"], abs=1e-9)
+    # Theirs guesses above 1 where early weights are large, ours does not: in one case 1.3e-5 apart.
+    within = 2e-5 if name == "OBD_men_bts_to_random" else 1e-9
+    assert (found.low, found.high) == pytest.approx(CASES[name]["intervals"]["cs"], abs=within)
+
+
+def test_the_wealth_of_the_true_mean_does_not_grow_on_average_whatever_the_weights() -> None:
+    # 20 rows of weight 3 were all rewarded, though the mean is 0.9; the next is worth 3 with chance 0.3, else 0.
+    # What a bet may lose with a guess above 1 is bounded no more: there the wealth grew by half on average.
+    before, mean = OrderedSums().then(np.ones(20), np.full(20, 3.0)), 0.9
+    won, lost = before.then([1.0], [3.0]), before.then([0.0], [3.0])
+    now, *after = (_log_wealth(each.low.total - each.n * mean, each.low.spread) for each in (before, won, lost))
+    assert 0.3 * np.exp(after[0] - now) + 0.7 * np.exp(after[1] - now) <= 1
 
 
 def test_it_moves_and_scales_with_the_rewards(rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ from scipy.stats import norm
 from scipy.stats.mstats import mjci
 
 from bandstand.errors import InputError
+from bandstand.stats.means import difference
 from bandstand.stats.quantiles import quantile_moments
 
 
@@ -25,6 +26,19 @@ def test_rows_of_one_user_count_once(rng: np.random.Generator) -> None:
     assert repeated.n == 2000
     assert repeated.std_error == pytest.approx(quantile_moments(once, 0.5).std_error, rel=0.02)
     assert quantile_moments(np.repeat(once, 5), 0.5).std_error < 0.5 * repeated.std_error
+
+
+@pytest.mark.parametrize("share", [0.5, 0.505])
+def test_alike_arms_of_whole_numbers_seldom_differ(share: float, rng: np.random.Generator) -> None:
+    # The median is 0 or 1, and in every other experiment another one in each arm; a window of ranks about it reaches
+    # the other number on one side alone.
+    rejected = 0
+    for _ in range(300):
+        arms = [quantile_moments((rng.random(1000) > share).astype(np.float64), 0.5) for _ in range(2)]
+        if arms[0].mean != arms[1].mean:
+            rejected += difference(*arms).p_value < 0.05
+    # binom(300, 0.05).ppf(0.999) = 28; half the width of the window rejects 0.45 of them
+    assert rejected <= 28
 
 
 def test_too_few_rows_are_refused() -> None:

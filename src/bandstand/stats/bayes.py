@@ -12,7 +12,9 @@ from bandstand.stats.checks import significance
 from bandstand.stats.means import Lift, difference
 from bandstand.stats.moments import Moments
 
-_NODES = 128  # enough that the integral over a dozen arms is right to ten digits
+_REACH = 9.0  # standard errors, beyond which a normal has 2e-19 of its mass
+_PANELS = 18  # of each arm's reach, so that the narrowest arm is resolved as well as the widest
+_NODES = 16  # Gauss–Legendre, of each panel: enough that the integral over a dozen arms is right to ten digits
 
 
 class Prior(NamedTuple):
@@ -123,9 +125,11 @@ def lift_posterior(lift: Lift | None, *, prior: Prior = FLAT, alpha: float = 0.0
 def best_arm(arms: Sequence[Moments]) -> tuple[float, ...]:
     r"""Probability of each arm to have the largest mean, under flat priors.
 
-    .. math:: w_k = \int \prod_{i \ne k} \Phi\Big(\frac{m_k + t s_k - m_i}{s_i}\Big) \phi(t)\, dt
+    .. math:: w_k = \int \prod_{i \ne k} \Phi\Big(\frac{x - m_i}{s_i}\Big)
+        \phi\Big(\frac{x - m_k}{s_k}\Big) \frac{dx}{s_k}
 
-    by Gauss–Hermite quadrature; m and s are means and standard errors.
+    by Gauss–Legendre quadrature between points of every arm, whose errors may differ by far: an arm with a
+    hundredth of another's units is a step where the other is smooth. m and s are means and standard errors.
 
     References
     ----------
@@ -145,12 +149,15 @@ def best_arm(arms: Sequence[Moments]) -> tuple[float, ...]:
             field="arms",
             code="no_variation",
         )
-    t, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     means = np.array([arm.mean for arm in arms])
-    drawn = means[:, None] + t * errors[:, None]
-    log_below = norm.logcdf((drawn[:, None, :] - means[:, None]) / errors[:, None])
-    np.einsum("kkt->kt", log_below)[:] = 0.0
-    return tuple((np.exp(log_below.sum(axis=1)) @ weights / math.sqrt(2 * math.pi)).tolist())
+    edges = np.unique(means + np.linspace(-_REACH, _REACH, _PANELS + 1)[:, None] * errors)
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    half = np.diff(edges)[:, None] / 2
+    x = (edges[:-1, None] + half * (nodes + 1)).ravel()
+    z = (x[:, None] - means) / errors
+    below = norm.logcdf(z)
+    density = np.exp(below.sum(axis=1, keepdims=True) - below + norm.logpdf(z)) / errors
+    return tuple(((half * weights).ravel() @ density).tolist())
 
 
 def _expected_loss(z: float) -> float:

@@ -14,7 +14,9 @@ from bandstand.stats.checks import significance
 
 Spending = Literal["obrien-fleming", "pocock"] | float
 
-_NODES = 200  # Gauss–Legendre nodes between the bounds; enough for ten digits
+_NODES = 200  # Gauss–Legendre nodes between the bounds; enough for ten digits of looks that are `_LEAST_STEP` apart
+_LEAST_STEP = 1e-3  # of the later look's fraction: a shorter step of the walk falls between the nodes
+_REACH = 9.0  # standard deviations, beyond which a walk has 2e-19 of its mass
 
 
 def spent(fraction: float, *, alpha: float = 0.05, spending: Spending = 2.0) -> float:
@@ -65,9 +67,11 @@ def group_bounds(fractions: Sequence[float], *, alpha: float = 0.05, spending: S
     for fraction in fractions:
         step, budget = math.sqrt(fraction - before), spent(fraction, alpha=alpha, spending=spending)
         bound = _bound(points, mass, step=step, leave=budget - used)
-        inside = nodes * bound
+        # A bound that early looks hardly ever reach is far outside of where the walk is, and so would be the nodes.
+        width = min(bound, _REACH * math.sqrt(fraction))
+        inside = nodes * width
         density = (norm.pdf((inside[:, None] - points) / step) / step) @ mass
-        points, mass, before, used = inside, density * weights * bound, fraction, budget
+        points, mass, before, used = inside, density * weights * width, fraction, budget
         bounds.append(bound / math.sqrt(fraction))
     return tuple(bounds)
 
@@ -89,9 +93,9 @@ def _check(fractions: Sequence[float], spending: Spending) -> None:
             f"spending is {spending!r}, must be a power > 0, 'obrien-fleming' or 'pocock'.", field="spending"
         )
     for before, fraction in zip([0.0, *fractions], fractions, strict=False):
-        if not before < fraction <= 1:
+        if not (before < fraction <= 1 and fraction - before >= _LEAST_STEP * (1 - 1e-9) * fraction):
             raise InputError(
-                f"a look at the fraction {fraction} follows one at {before}, must be later and at most 1; "
-                "give the shares of the planned units in rising order.",
+                f"a look at the fraction {fraction} follows one at {before}, must be later by a thousandth of it, and "
+                "at most 1; give the shares of the planned units in rising order, two that are as near as one.",
                 field="fractions",
             )

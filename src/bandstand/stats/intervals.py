@@ -9,7 +9,10 @@ from bandstand.stats.checks import significance
 from bandstand.stats.diagnostics import LEAST_EVENTS
 from bandstand.stats.empirical_likelihood import check_bounds, check_rows, empirical_likelihood
 from bandstand.stats.estimates import Estimate
+from bandstand.stats.moments import Moments
 from bandstand.stats.weights import WeightedSums
+
+_NOTHING = 1e-6  # a share of all that could be earned that is rounding, of rewards or of their range
 
 
 def bernstein(
@@ -114,11 +117,16 @@ def rare_events(
     few: int = LEAST_EVENTS,
     alpha: float = 0.05,
 ) -> Estimate:
-    r"""The default: empirical likelihood, widened to the exact binomial where events are few.
+    r"""The default: empirical likelihood, widened to the exact binomial where events are few, or what is not one.
 
-    With fewer than `few` weighted events the interval holds both that of `empirical_likelihood` and that of the
-    binomial, so it covers at least as often as either; where weights have no bound its ends are then those of the
-    rewards. The value is that of empirical likelihood.
+    With fewer than `few` weighted events, or misses, the interval holds both that of `empirical_likelihood` and that of
+    the binomial, so it covers at least as often as either; where weights have no bound its upper, or its lower, end is
+    then that of the rewards. The value is that of empirical likelihood.
+
+    Misses are what rewards lack of the greatest one, as an effective number of rows:
+    :math:`(\sum w m)^2 / \sum (w m)^2, m = (r_{max} - r) / (r_{max} - r_{min})`. Rewards that nearly all are 1 tell as
+    little as those that nearly all are 0. Of clusters both are counted in this way, by their sums: a user with thirty
+    clicks is one event.
 
     Rewards between 0 and 1, as a share of their range, vary less than 0 and 1 themselves; a cluster is one trial,
     worth as many rows as the longest of them has, against the mean one. Arguments as in `empirical_likelihood`.
@@ -136,10 +144,12 @@ def rare_events(
     """
     found = empirical_likelihood(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha)
     found = found._replace(method="rare_events")
-    if sums.events >= few:
+    rare, common = _events(sums) < few, _misses(sums, reward_range) < few
+    if not (rare or common):
         return found
     if max_weight == math.inf:
-        return found._replace(high=reward_range[1])
+        r_low, r_high = reward_range
+        return found._replace(low=r_low if common else found.low, high=r_high if rare else found.high)
     low, high = _binomial(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha)
     return found._replace(low=min(found.low, low), high=max(found.high, high))
 
@@ -157,6 +167,27 @@ def _bounded(
         )
     r_low, r_high = reward_range
     return max_weight * (max(r_high, 0.0) - min(r_low, 0.0))
+
+
+def _events(sums: WeightedSums) -> float:
+    """How many rows have a weighted reward; of clusters, how many equal ones their rewards are worth."""
+    return sums.events if sums.units == sums.n else _effective(sums.reward_by_row.num)
+
+
+def _misses(sums: WeightedSums, reward_range: tuple[float, float]) -> float:
+    """How many equal rows, or clusters, what their rewards lack of the greatest one is worth."""
+    (r_low, r_high), by = reward_range, sums.reward_by_weight
+    lacked = r_high * by.den.mean - by.num.mean
+    if lacked <= _NOTHING * (r_high - r_low) * by.den.mean:
+        return 0.0
+    m2 = r_high * r_high * by.den.m2 - 2 * r_high * by.cross + by.num.m2
+    return _effective(Moments(sums.units, lacked, max(0.0, m2)))
+
+
+def _effective(amounts: Moments) -> float:
+    """(Σ x)² / Σ x²."""
+    squares = amounts.m2 + amounts.n * amounts.mean**2
+    return (amounts.n * amounts.mean) ** 2 / squares if squares else 0.0
 
 
 def _binomial(

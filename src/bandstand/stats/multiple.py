@@ -12,8 +12,10 @@ Adjustment = Literal[
 ]
 
 
-def adjusted(p_values: Sequence[float], *, method: Adjustment = "holm") -> tuple[float, ...]:
-    """P-values corrected for their number, in the order given.
+def adjusted(p_values: Sequence[float], *, method: Adjustment = "holm", alpha: float = 0.05) -> tuple[float, ...]:
+    """P-values corrected for their number, in the order given, to be compared with `alpha`.
+
+    Only those of `fdr_tsbh` depend on it: it first counts at this level how many are null.
 
     `holm` and `fdr_by` hold under any dependence; `simes-hochberg` and `fdr_bh` where metrics do not pull against
     each other. Corrected intervals exist for none of them, so show plain ones beside corrected p-values.
@@ -34,9 +36,10 @@ def adjusted(p_values: Sequence[float], *, method: Adjustment = "holm") -> tuple
     """
     from statsmodels.stats.multitest import multipletests  # takes two seconds to import, and few callers need it
 
+    significance(alpha)
     values = column(p_values, name="p_value")
     refuse_where((values < 0) | (values > 1), values, name="p_value", rule="must lie between 0 and 1")
-    return tuple(multipletests(values, method=method)[1].tolist()) if values.size else ()
+    return tuple(multipletests(values, alpha=alpha, method=method)[1].tolist()) if values.size else ()
 
 
 def discoveries(e_values: Sequence[float], *, alpha: float = 0.05) -> tuple[bool, ...]:

@@ -18,21 +18,23 @@ _BLOCK = 1 << 16  # rows that are added up at a time
 
 
 class _Side(Struct, frozen=True):
-    """Σ x and Σ (x − x̂)², with x̂ the mean of all x before, drawn a little to one half."""
+    """Σ x and Σ (x − x̂)², with x̂ the mean of all x before, drawn a little to one half, and at most one."""
 
     total: float = 0.0
     spread: float = 0.0
 
     def then(self, x: NDArray[np.float64], *, after: NDArray[np.float64], missing: NDArray[np.float64]) -> "_Side":
         """`after` counts the rows before each, and `missing` those of no value that came between: their squares are
-        Σ_s (a / (t + s))² with a fixed a, a difference of two trigamma functions."""
+        Σ_s (a / (t + s))² with a fixed a, a difference of two trigamma functions, where that guess is below one."""
         before = self.total + np.concatenate([[0.0], np.cumsum(x)])
         drawn = before[:-1] + 0.5
-        gap = x - drawn / (after + missing + 1)
+        # At most one: only of steps x − x̂ >= −1 is the wealth a supermartingale.
+        gap = x - np.minimum(drawn / (after + missing + 1), 1.0)
         spread = self.spread + float(np.dot(gap, gap))
         if missing.any():
-            unseen = polygamma(1, after + 1) - polygamma(1, after + missing + 1)
-            spread += float(np.dot(np.square(drawn), unseen))
+            ones = np.clip(np.floor(drawn - after), 0.0, missing)  # of those between, for how many x̂ is one
+            unseen = polygamma(1, after + ones + 1) - polygamma(1, after + missing + 1)
+            spread += float(ones.sum() + np.dot(np.square(drawn), unseen))
         return _Side(float(before[-1]), spread)
 
 
