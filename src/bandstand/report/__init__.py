@@ -52,8 +52,8 @@ def report(
         for asked, field in ((policies, "policies"), (promise, "promise")):
             if asked:
                 raise InputError(f"{field}: an interleaved slate is of several; ask it of an A/B", field=field)
-        return withheld(interleaved(log, gathered.life))
-    found = replace(_split(gathered, history=history), frozen=frozen(log, gathered))
+        return withheld(interleaved(log, gathered))
+    found = replace(_split(gathered, history=history), frozen=frozen(log, gathered, snapshots))
     if promise:
         found = replace(found, promised=promised(log, gathered, progress=progress))
     found = withheld(found)

@@ -1,5 +1,6 @@
 """What a report needs of an experiment, as the log says it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -9,6 +10,7 @@ from bandstand.experiments import lifecycle
 from bandstand.experiments.definition import Experiment
 from bandstand.report.asked import windows
 from bandstand.report.ledger import Ledger
+from bandstand.report.slates import Slate
 
 
 class Life(msgspec.Struct):
@@ -43,9 +45,19 @@ class Life(msgspec.Struct):
             self.until = at
 
 
+class Drafts(NamedTuple):
+    """The slates of an interleaving up to `as_of`, by decision."""
+
+    as_of: int = 0
+    slates: Mapping[str, Slate] = {}
+
+
 class Gathered(NamedTuple):
+    """`drafts` are the slates of an interleaving that are known without reading the log."""
+
     life: Life
     ledger: Ledger
+    drafts: Drafts = Drafts()
 
     def each_slate(self, *, history: bool) -> bool:
         """Whether it has to be known when each slate was shown: for pictures over time, planned looks, metrics with a

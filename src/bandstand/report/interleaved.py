@@ -10,7 +10,7 @@ from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.metrics import Metric
 from bandstand.report.coins import coins_p_value
 from bandstand.report.compare import corrected, incomputable
-from bandstand.report.gathered import Life
+from bandstand.report.gathered import Drafts, Gathered
 from bandstand.report.infer import LEAST_UNITS
 from bandstand.report.result import Arm, Check, Comparison, Report, Value, Votes
 from bandstand.report.slates import Slate, slates
@@ -22,10 +22,17 @@ from bandstand.stats.sequences import always_valid
 from bandstand.store import EventLog
 
 
-def interleaved(log: EventLog, life: Life) -> Report:
+def drafts(log: EventLog, gathered: Gathered) -> Drafts:
+    """All slates, up to where the log was read; of those that are known it is not read again."""
+    life, (after, known) = gathered.life, gathered.drafts
+    return Drafts(life.as_of, slates(log, life.experiment, upto=life.as_of, known=known, after=after))
+
+
+def interleaved(log: EventLog, gathered: Gathered) -> Report:
     """Memory grows by one slate a decision."""
+    life = gathered.life
     experiment = life.experiment
-    every = slates(log, life)
+    every = list(drafts(log, gathered).slates.values())
     shown = [slate for slate in every if slate.shown]
     comparisons = corrected(
         experiment,
