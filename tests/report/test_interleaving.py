@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from scipy import stats
 
@@ -14,16 +15,18 @@ from bandstand.events import Assignment, Decided, Draft, Exposed, Interleaved, P
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Interleave
 from bandstand.experiments.interleaving.registry import mixed
-from bandstand.report import Report, digest, report
+from bandstand.experiments.metrics import Metric
+from bandstand.report import Comparison, Report, digest, report
 from bandstand.report.coins import tossed
-from bandstand.report.interleaved import preferred
+from bandstand.report.interleaved import guarded, preferred
 from bandstand.report.keeping import Keeping
 from bandstand.report.page import page
 from bandstand.report.render import render
 from bandstand.report.slates import Slate, slates
 from bandstand.state import mark
 from bandstand.stats.coin_sequence import coin_sequence
-from bandstand.stats.interleaving import preference_sequence
+from bandstand.stats.interleaving import Preference, preference_sequence
+from bandstand.stats.moments import Moments
 from bandstand.store.memory import MemorySnapshots
 
 from .logs import CLICKS, START, At, check, comparison, experiment, log_of, reported
@@ -153,6 +156,37 @@ def looked_at(name: str, users: int, **fields: Any) -> tuple[Any, list[Slate], l
     rule = trial(Analysis(units=200), **fields)
     every = list(slates(log_of(rule, alike(name, users, **fields)), rule, upto=1 << 40).values())
     return rule, every, np.linspace(200, len(every), 100, dtype=int).tolist()
+
+
+@pytest.mark.parametrize("rule", [ALWAYS, Analysis("fixed", units=10_000)], ids=lambda rule: rule.method)
+def test_a_guardrail_of_an_interleaving_raises_the_alarm_at_any_look(rule: Analysis) -> None:
+    rail = Metric("rail", "click", role="guardrail")
+    asked = {"treatment": 30, "control": 170}
+    found = reported(trial(rule, metrics=(Metric("orders", "order"), rail)), wins(**asked))
+    one = comparison(found, "rail")
+    assert (one.alarm, one.harmed, found.verdict.outcome) == (True, True, "stop")
+    assert found.verdict.text.startswith("Stop, keep 'control': Guardrail rail fell with 'treatment': 15.0 % [")
+    hides = replace(rail, better="lower")  # of which the treatment has the fewer
+    well = comparison(reported(trial(rule, metrics=(Metric("orders", "order"), hides)), wins(**asked)), "rail")
+    assert (well.alarm, well.harmed) == (False, False)
+    few = comparison(reported(trial(rule, metrics=(Metric("orders", "order"), rail)), wins(10, 60)), "rail")
+    assert few.alarm is False  # it begins where always-valid intervals do
+
+
+def test_alarms_of_an_interleaving_share_alpha_out() -> None:
+    # 1,000 worlds of 400 users who click on either side alike: one-sided, at 20 looks, of two guardrails.
+    worlds, alarms = 1000, 0
+    rails = tuple(Metric(better, "click", role="guardrail", better=better) for better in ("higher", "lower"))
+    rule = trial(Analysis(units=400), metrics=rails)
+    for world in range(worlds):
+        votes = np.random.default_rng(bits(f"alarms {world}")).integers(0, 2, 400) - 0.5
+        for look in range(20, 401, 20):
+            seen = Moments.of(votes[:look])
+            one = Preference(seen.mean, 0.0, 0.0, 1.0, seen.std_error, look, look, 0, 0, 1.0)
+            if any(guarded(rule, rail, Comparison(rail.name, "guardrail", "t", "c"), one).alarm for rail in rails):
+                alarms += 1
+                break
+    assert alarms <= stats.binom.ppf(0.999, worlds, 0.05)
 
 
 @pytest.mark.calibration

@@ -96,7 +96,7 @@ def _split(gathered: Gathered, *, history: bool) -> Report:
         until=life.until,
         at=life.at,
         as_of=life.as_of,
-        verdict=verdict(experiment, life.state, health, comparisons, units=len(seen)),
+        verdict=verdict(life, health, comparisons, units=len(seen)),
         health=health,
         variants=sides,
         comparisons=comparisons,

@@ -8,6 +8,7 @@ import msgspec
 from bandstand.events import ExperimentMoved
 from bandstand.experiments import lifecycle
 from bandstand.experiments.definition import Experiment
+from bandstand.experiments.metrics import DAY_S
 from bandstand.report.asked import windows
 from bandstand.report.ledger import Ledger
 from bandstand.report.slates import Slate
@@ -27,6 +28,14 @@ class Life(msgspec.Struct):
     phases: list[list[float]] = []
     as_of: int = 0
     at: float = 0.0
+
+    @property
+    def days(self) -> float:
+        """How long it has run, or ran."""
+        if self.since is None:
+            return 0.0
+        begun = max(self.since, self.experiment.starts or 0.0)
+        return max(0.0, (self.at if self.until is None else self.until) - begun) / DAY_S
 
     def redefined(self, experiment: Experiment) -> None:
         """Phases are numbered as `experiments.trial.Trial` numbers them, which decisions record."""

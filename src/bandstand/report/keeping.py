@@ -12,6 +12,7 @@ from bandstand.report.gather import STRETCH, Reading, gather
 from bandstand.report.gathered import Gathered
 from bandstand.report.interleaved import drafts
 from bandstand.report.ledger import Ledger
+from bandstand.report.recorded import keep
 from bandstand.store import EventLog, Snapshots
 
 SEQUEL: Final = 2_000
@@ -50,11 +51,14 @@ class Keeping:
         self._hearing: dict[tuple[str, str], Reading] = {}
         self._tried: dict[tuple[str, str], int] = {}
         self._looked: dict[tuple[str, str], int] = {}
+        self._recorded = 0
 
     def turn(self, experiments: Iterable[Experiment], *, ended: Iterable[Experiment] = ()) -> list[str]:
         """Write the digests and sequels that are due, of the `experiments`; of those that have `ended`, only where
         somebody has to be forgotten. Of which experiments digests were written."""
         head, going_on = self._log.head(), [one for each in experiments for one in _digests(each)]
+        if head - self._recorded >= self._sequel:
+            self._recorded = keep(self._log, self._snapshots)
         due = [one for one in going_on if self._old(one, head) or self._forgets(one, head)]
         due += [one for each in ended for one in _digests(each) if self._forgets(one, head)]
         due += [one for one in going_on if one not in due and not self._continued(one, head)]
