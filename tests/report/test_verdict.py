@@ -11,6 +11,7 @@ from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Variant
 from bandstand.experiments.metrics import Metric
 from bandstand.report import Verdict, report
+from bandstand.report.notes import allowed
 
 from .logs import CLICKS, DAY, START, At, comparison, experiment, log_of, reported, users
 
@@ -185,3 +186,11 @@ def test_what_was_shipped_is_said_beside_what_the_rule_says(
     found = report(log, "x")
     assert (found.verdict.outcome, found.verdict.text[: len(text)]) == (outcome, text)
     assert found.verdict.variant in (None, "treatment", winner)
+    assert allowed(found) == "The intervals hold at every look."
+
+
+def test_only_a_verdict_that_is_there_may_be_acted_upon() -> None:
+    acts = "so the verdict may be acted upon at any time"
+    assert acts in allowed(reported(experiment(analysis=ALWAYS), WIN))
+    broken = reported(experiment(analysis=ALWAYS), WIN + users("treatment", np.ones(700))[800:])
+    assert (broken.verdict.outcome, acts in allowed(broken)) == ("broken", False)
