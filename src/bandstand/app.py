@@ -185,7 +185,7 @@ def _keep_digests(follower: Follower, log: EventLog, snapshots: Snapshots, stopp
 
     keeping = Keeping(log, snapshots)
     while not stopping.wait(_DIGESTS_EVERY_S):
-        trials = [trial for trial in list(follower.model.state.trials.values()) if trial.definition.method == "ab"]
+        trials = list(follower.model.state.trials.values())
         going_on = [trial.definition for trial in trials if trial.stage in ("running", "stopped")]
         ended = [trial.definition for trial in trials if trial.stage in ("shipped", "archived")]
         try:

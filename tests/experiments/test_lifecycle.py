@@ -31,6 +31,7 @@ BREAKING: list[dict[str, Any]] = [
     {"coverage": 0.5},
     {"sticky": True},
     {"starts": 5.0},
+    {"duration_days": 14.0},
     {"variants": (Variant("a", "default", 0.5, {"candidates": 50}), Variant("b", "explore", 0.5))},
     {"automatic": "ship"},
     {"allocation": "adaptive"},
@@ -90,7 +91,7 @@ def test_anything_may_change_in_a_draft(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("state", ["running", "stopped", "shipped"])
 def test_words_and_metrics_that_decide_nothing_may_change_at_any_time(state: str) -> None:
     metrics = (*OLD.metrics, Metric("sale", "sale", role="secondary"))
-    new = replace(OLD, hypothesis="better", owner="me", outcome="it was", duration_days=14.0, metrics=metrics)
+    new = replace(OLD, hypothesis="better", owner="me", outcome="it was", metrics=metrics)
     check_change(OLD, new, state=state)
 
 

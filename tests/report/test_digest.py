@@ -21,6 +21,7 @@ from bandstand.report.gather import gather
 from bandstand.report.keeping import Keeping
 from bandstand.report.marks import marked
 from bandstand.report.measure import measured
+from bandstand.report.recorded import recorded
 from bandstand.store import EventLog, Snapshot, Snapshots, Written
 from bandstand.store.memory import MemoryLog, MemorySnapshots
 
@@ -257,3 +258,18 @@ def test_sums_of_slates_say_what_each_slate_says() -> None:
         np.testing.assert_array_equal(one.below, other.below)
     assert windows(METRICS[4])
     assert windows(METRICS[6])
+
+
+def test_what_is_recorded_of_experiments_is_not_looked_for_twice() -> None:
+    log, snapshots = kept()
+    Keeping(log, snapshots, sequel=1).turn([experiment(METRICS[0])])
+    log.append([Draft(ExperimentMoved("x", "stopped"), START + 60)])
+    watched = _Watched()
+    watched.append([Draft(entry.fact, entry.at) for entry in log.read()])
+    assert recorded(watched, snapshots) == recorded(log)
+    assert watched.least == log.head() - 1
+    other = MemoryLog()
+    other.append([Draft(entry.fact, entry.at - 1) for entry in log.read()])
+    assert recorded(other, snapshots) == recorded(other)
+    snapshots.put("report experiments", Snapshot(log.head(), b"\xc1"), alone=True)
+    assert recorded(log, snapshots) == recorded(log)

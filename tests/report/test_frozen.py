@@ -17,15 +17,16 @@ from bandstand.engine import Engine
 from bandstand.events import Decided, Draft, ExperimentPut, ItemPut, Request
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Variant
-from bandstand.experiments.freeze import Freeze
+from bandstand.experiments.freeze import FROZEN, Freeze
 from bandstand.experiments.metrics import Metric
 from bandstand.model import Model
 from bandstand.replay import replay
-from bandstand.report import Report, report
+from bandstand.report import Report, digest, report
+from bandstand.report.keeping import Keeping
 from bandstand.report.notes import of_frozen
 from bandstand.report.page import page
 from bandstand.report.render import render
-from bandstand.store.memory import MemoryLog
+from bandstand.store.memory import MemoryLog, MemorySnapshots
 
 from .logs import CLICKS, DAY, FIXED, START, At, comparison, earned, experiment, log_of, reported, saw
 
@@ -259,3 +260,18 @@ def test_it_says_how_far_it_has_come(log: dict[str, Any], said: str) -> None:
     assert said in found.frozen.text
     assert found.frozen.comparisons == ()
     assert reported(experiment(), facts, **log).frozen is None
+
+
+def test_frozen_policies_from_a_digest_are_those_from_the_log(world: MemoryLog) -> None:
+    log, snapshots = MemoryLog(), MemorySnapshots()
+    for entry in world.read(limit=100_000):
+        log.append([Draft(entry.fact, entry.at)])
+        if entry.seq == world.head() * 9 // 10:
+            Keeping(log, snapshots, least=1).turn([TRIAL])
+    assert digest.newest(snapshots, log, "x", group=FROZEN) is not None
+    found = report(log, "x", snapshots=snapshots)
+    assert found.frozen is not None
+    assert found.frozen.comparisons[0].told
+    assert found == report(log, "x") == report(world, "x")
+    assert Keeping(log, snapshots, sequel=1).turn([TRIAL]) == []
+    assert report(log, "x", snapshots=snapshots) == found

@@ -5,23 +5,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from scipy import stats
 
 from bandstand.chance import bits, uniform
-from bandstand.events import Assignment, Decided, Interleaved, Pick, Request, Rewarded
+from bandstand.erasure import erase
+from bandstand.events import Assignment, Decided, Draft, Exposed, Interleaved, Pick, Request, Rewarded
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Interleave
 from bandstand.experiments.interleaving.registry import mixed
-from bandstand.report import Report
+from bandstand.experiments.metrics import Metric
+from bandstand.report import Comparison, Report, digest, report
 from bandstand.report.coins import tossed
-from bandstand.report.gathered import Life
-from bandstand.report.interleaved import preferred
+from bandstand.report.interleaved import guarded, preferred
+from bandstand.report.keeping import Keeping
 from bandstand.report.page import page
 from bandstand.report.render import render
 from bandstand.report.slates import Slate, slates
+from bandstand.state import mark
 from bandstand.stats.coin_sequence import coin_sequence
-from bandstand.stats.interleaving import preference_sequence
+from bandstand.stats.interleaving import Preference, preference_sequence
+from bandstand.stats.moments import Moments
+from bandstand.store.memory import MemorySnapshots
 
 from .logs import CLICKS, START, At, check, comparison, experiment, log_of, reported
 
@@ -148,8 +154,39 @@ def alike(name: str, users: int, **options: Any) -> list[At]:
 def looked_at(name: str, users: int, **fields: Any) -> tuple[Any, list[Slate], list[int]]:
     """The slates of an experiment in which nothing differs, and up to where each of a hundred looks sees them."""
     rule = trial(Analysis(units=200), **fields)
-    every = slates(log_of(rule, alike(name, users, **fields)), Life(rule, as_of=1 << 40))
+    every = list(slates(log_of(rule, alike(name, users, **fields)), rule, upto=1 << 40).values())
     return rule, every, np.linspace(200, len(every), 100, dtype=int).tolist()
+
+
+@pytest.mark.parametrize("rule", [ALWAYS, Analysis("fixed", units=10_000)], ids=lambda rule: rule.method)
+def test_a_guardrail_of_an_interleaving_raises_the_alarm_at_any_look(rule: Analysis) -> None:
+    rail = Metric("rail", "click", role="guardrail")
+    asked = {"treatment": 30, "control": 170}
+    found = reported(trial(rule, metrics=(Metric("orders", "order"), rail)), wins(**asked))
+    one = comparison(found, "rail")
+    assert (one.alarm, one.harmed, found.verdict.outcome) == (True, True, "stop")
+    assert found.verdict.text.startswith("Stop, keep 'control': Guardrail rail fell with 'treatment': 15.0 % [")
+    hides = replace(rail, better="lower")  # of which the treatment has the fewer
+    well = comparison(reported(trial(rule, metrics=(Metric("orders", "order"), hides)), wins(**asked)), "rail")
+    assert (well.alarm, well.harmed) == (False, False)
+    few = comparison(reported(trial(rule, metrics=(Metric("orders", "order"), rail)), wins(10, 60)), "rail")
+    assert few.alarm is False  # it begins where always-valid intervals do
+
+
+def test_alarms_of_an_interleaving_share_alpha_out() -> None:
+    # 1,000 worlds of 400 users who click on either side alike: one-sided, at 20 looks, of two guardrails.
+    worlds, alarms = 1000, 0
+    rails = tuple(Metric(better, "click", role="guardrail", better=better) for better in ("higher", "lower"))
+    rule = trial(Analysis(units=400), metrics=rails)
+    for world in range(worlds):
+        votes = np.random.default_rng(bits(f"alarms {world}")).integers(0, 2, 400) - 0.5
+        for look in range(20, 401, 20):
+            seen = Moments.of(votes[:look])
+            one = Preference(seen.mean, 0.0, 0.0, 1.0, seen.std_error, look, look, 0, 0, 1.0)
+            if any(guarded(rule, rail, Comparison(rail.name, "guardrail", "t", "c"), one).alarm for rail in rails):
+                alarms += 1
+                break
+    assert alarms <= stats.binom.ppf(0.999, worlds, 0.05)
 
 
 @pytest.mark.calibration
@@ -171,3 +208,28 @@ def test_coins_of_alike_rankings_alarm_within_alpha_under_a_hundred_looks() -> N
         upto = (max(1, len(found.results) * look // len(every)) for look in looks)
         alarms += any(coin_sequence(found.chances[:n], found.results[:n], horizon=200) < 0.05 for n in upto)
     assert alarms <= stats.binom.ppf(0.999, worlds, 0.05)
+
+
+@pytest.mark.parametrize("interleave", ["team_draft", "balanced", "probabilistic"])
+def test_an_interleaving_from_a_digest_is_the_one_from_the_log(
+    interleave: Interleave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bandstand.report.digest._DRAFTS", 7)  # on several pages
+    rule = trial(Analysis("fixed", units=40), interleave=interleave)
+    facts = alike("kept", 60, interleave=interleave)
+    log, snapshots = log_of(rule, facts[:150]), MemorySnapshots()
+    keeping = Keeping(log, snapshots, least=30)
+    assert keeping.turn([rule]) == ["x"]
+    known = digest.newest(snapshots, log, "x")
+    assert known is not None
+    assert len(known.drafts.slates) > 14
+    log.append([Draft(fact, at) for at, fact in facts[150:]])
+    log.append([Draft(Exposed("kept-0-0", (0, 1)), START), Draft(clicked("kept-0-0", 1)[1], START)])
+    log.append([Draft(erase(log, "u3", pseudonym="erased-1"), START)])
+    assert report(log, "x").comparisons[0].told
+    assert report(log, "x", snapshots=snapshots) == report(log, "x")
+    assert keeping.turn([rule]) == ["x"]
+    known = digest.newest(snapshots, log, "x")
+    assert known is not None
+    assert not any(slate.unit in ("u3", mark("u3")) for slate in known.drafts.slates.values())
+    assert report(log, "x", snapshots=snapshots) == report(log, "x")

@@ -1,14 +1,19 @@
 """Ship, stop, keep running or broken: the rule that was written down beforehand, applied."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from bandstand.chance import bits
+from bandstand.events import Draft, ExperimentMoved
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Variant
 from bandstand.experiments.metrics import Metric
+from bandstand.report import Verdict, report
+from bandstand.report.notes import allowed
 
-from .logs import CLICKS, comparison, experiment, reported, users
+from .logs import CLICKS, DAY, START, At, comparison, experiment, log_of, reported, users
 
 
 def drawn(name: str, mean: float, size: int = 400) -> np.ndarray:
@@ -119,3 +124,73 @@ def test_alarms_share_the_error_rate() -> None:
     more = [Metric(f"other{k}", "none", role="guardrail") for k in range(9)]
     among = comparison(reported(experiment(OTHER, RAIL, *more, analysis=ALWAYS), fell), "rail")
     assert (alone.alarm, among.alarm) == (True, False)
+
+
+def test_an_experiment_is_over_when_its_days_have_passed() -> None:
+    # The log ends a day after everybody came, and a second more after the start.
+    def told(days: float, facts: list[At] = DRAW, *, rule: Analysis = ALWAYS, **log: Any) -> Verdict:
+        return reported(experiment(analysis=rule, duration_days=days), facts, **log).verdict
+
+    assert told(2.0).outcome == "keep running"
+    over = told(1.0)
+    assert over.outcome == "stop"
+    assert over.text.startswith("Stop, keep 'control': its 1 day is over, and the rule for shipping is not met.")
+    planned = Analysis("fixed", units=5000)
+    assert told(2.0, WIN, rule=planned).outcome == "keep running"
+    assert told(1.0, WIN, rule=planned).outcome == "ship"
+    nothing = told(0.5, users("control", [1.0, 2.0]))
+    assert nothing.outcome == "stop"
+    assert nothing.text.startswith("Stop, keep 'control': its 0.5 days are over, and nothing can be told. clicks, ")
+
+
+def test_days_are_counted_from_when_it_was_to_start() -> None:
+    later = experiment(analysis=ALWAYS, duration_days=1.0, starts=START + DAY / 2)
+    assert reported(later, DRAW).verdict.outcome == "keep running"
+
+
+@pytest.mark.parametrize(
+    ("facts", "winner", "outcome", "text"),
+    [
+        (
+            WIN,
+            "treatment",
+            "ship",
+            "Shipped 'treatment', as the rule says: 'treatment' is ahead of 'control'",
+        ),
+        (
+            WIN,
+            "control",
+            "ship",
+            "Shipped 'control' by hand, against the rule (ship 'treatment'): 'treatment'",
+        ),
+        (
+            DRAW,
+            "treatment",
+            "stop",
+            "Shipped 'treatment' by hand, against the rule (stop, keep 'control'): it ended",
+        ),
+        (
+            DRAW,
+            "control",
+            "ship",
+            "Shipped 'control', as the rule says: it ended, and the rule for shipping is not met",
+        ),
+        (WIN[:900], "treatment", "broken", "Broken, no verdict, though 'treatment' was shipped: "),
+    ],
+)
+def test_what_was_shipped_is_said_beside_what_the_rule_says(
+    facts: list[At], winner: str, outcome: str, text: str
+) -> None:
+    log = log_of(experiment(analysis=ALWAYS), facts)
+    log.append([Draft(ExperimentMoved("x", "shipped", winner), START + DAY)])
+    found = report(log, "x")
+    assert (found.verdict.outcome, found.verdict.text[: len(text)]) == (outcome, text)
+    assert found.verdict.variant in (None, "treatment", winner)
+    assert allowed(found) == "The intervals hold at every look."
+
+
+def test_only_a_verdict_that_is_there_may_be_acted_upon() -> None:
+    acts = "so the verdict may be acted upon at any time"
+    assert acts in allowed(reported(experiment(analysis=ALWAYS), WIN))
+    broken = reported(experiment(analysis=ALWAYS), WIN + users("treatment", np.ones(700))[800:])
+    assert (broken.verdict.outcome, acts in allowed(broken)) == ("broken", False)

@@ -139,6 +139,15 @@ def test_loser_is_stopped_by_the_rule_where_the_definition_says_so() -> None:
         assert live.engine.model.state.trials["x"].stage == stage
 
 
+def test_what_ran_as_long_as_was_planned_is_stopped_where_the_definition_says_so() -> None:
+    for days, automatic, stage in ((0.5, "stop", "stopped"), (0.5, "harm", "running"), (9.0, "stop", "running")):
+        definition = experiment(CLICKS, analysis=RULE, automatic=automatic, duration_days=days)
+        live, _ = stewarded(made(log_of(definition, SAME)))
+        trial = live.engine.model.state.trials["x"]
+        assert trial.stage == stage
+        assert (stage == "stopped") == ("its 0.5 days are over" in (trial.why or ""))
+
+
 def test_broken_experiment_never_ships() -> None:
     live, counts = stewarded(made(log_of(experiment(CLICKS, analysis=RULE, automatic="ship"), LOPSIDED)), rounds=2)
     assert live.engine.model.state.trials["x"].stage == "running"

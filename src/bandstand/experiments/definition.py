@@ -59,7 +59,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Where it is `sticky`, a unit keeps the variant that it had first, and the weights may change. `interleave` says how
     rankings become one slate where that is the method. `learn_from` says whether a variant learns from its own traffic
     or from everybody's. `start` starts the experiment when it is first recorded, and nobody takes part before `starts`
-    (seconds since the epoch). `duration_days` is how long it is meant to run, and `outcome` what came of it, in words.
+    (seconds since the epoch). `duration_days` is after how long it is over, and `outcome` what came of it, in words.
 
     `automatic` is what the server does by itself, each with those before it: "nothing"; stop on "harm" to a guardrail;
     "stop" or "ship" as the verdict says. With the `allocation` "adaptive" it sets the weights anew every

@@ -37,6 +37,7 @@ _FIXED = (
     "hash",
     "sticky",
     "starts",
+    "duration_days",
     "alpha",
     "analysis",
     "automatic",

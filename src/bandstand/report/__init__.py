@@ -52,8 +52,8 @@ def report(
         for asked, field in ((policies, "policies"), (promise, "promise")):
             if asked:
                 raise InputError(f"{field}: an interleaved slate is of several; ask it of an A/B", field=field)
-        return withheld(interleaved(log, gathered.life))
-    found = replace(_split(gathered, history=history), frozen=frozen(log, gathered))
+        return withheld(interleaved(log, gathered))
+    found = replace(_split(gathered, history=history), frozen=frozen(log, gathered, snapshots))
     if promise:
         found = replace(found, promised=promised(log, gathered, progress=progress))
     found = withheld(found)
@@ -96,7 +96,7 @@ def _split(gathered: Gathered, *, history: bool) -> Report:
         until=life.until,
         at=life.at,
         as_of=life.as_of,
-        verdict=verdict(experiment, life.state, health, comparisons, units=len(seen)),
+        verdict=verdict(life, health, comparisons, units=len(seen)),
         health=health,
         variants=sides,
         comparisons=comparisons,

@@ -12,9 +12,11 @@ from bandstand.experiments.metrics import Metric, covariates, formula, window
 class Asked(msgspec.Struct, frozen=True):
     """The rewards and interactions are those that some metric or covariate names. `everybody` where it has to be known
     when people first came and what they did before, those included who never take part; `triggered` where units take
-    part from the first decision on at which the variants' slates differ."""
+    part from the first decision on at which the variants' slates differ. Where a `group` is named, only its decisions
+    count."""
 
     experiment: str
+    group: str
     unit: Unit
     variants: tuple[str, ...]
     rewards: tuple[str, ...]
@@ -24,10 +26,11 @@ class Asked(msgspec.Struct, frozen=True):
     triggered: bool
 
 
-def asked(experiment: Experiment) -> Asked:
+def asked(experiment: Experiment, *, group: str = "") -> Asked:
     wanted = _terms(experiment)
     return Asked(
         experiment=experiment.name,
+        group=group,
         unit=experiment.unit,
         variants=tuple(variant.name for variant in experiment.variants),
         rewards=tuple(sorted({term.name for term in wanted if term.aggregate in ("sum", "count")})),

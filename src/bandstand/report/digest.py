@@ -7,6 +7,8 @@ their ids; who is erased is taken out of it.
 
 import logging
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,10 +18,11 @@ from bandstand.errors import StoreError
 from bandstand.events import UserErased
 from bandstand.report import ledger as rows
 from bandstand.report.asked import Asked
-from bandstand.report.gathered import Gathered, Life
+from bandstand.report.gathered import Drafts, Gathered, Life
 from bandstand.report.index import Index, Run
 from bandstand.report.ledger import Column, Columns, Kinds, Ledger, Rows
 from bandstand.report.packed import packed, unpacked
+from bandstand.report.slates import Slate
 from bandstand.report.stretch import Decisions, Exposures, Interactions, Recalled, Rewards, Stretch
 from bandstand.store import EventLog, Snapshot, Snapshots
 
@@ -31,8 +34,14 @@ FORMAT: Final = 2
 PAGE: Final = 1 << 19
 """Rows of one page: some megabytes, so that no more than that is held twice while it is read or written."""
 
+_DRAFTS: Final = 1 << 14
+"""Slates of an interleaving on one page, for the same reason."""
+
 _INDEX: Final[Kinds] = {"keys": "i8", "numbers": "i4"}
 _UNREADABLE: Final = (StoreError, msgspec.MsgspecError, ValueError, KeyError, TypeError)
+
+
+_decode_slates = msgspec.msgpack.Decoder(dict[str, Slate]).decode
 
 
 class MissingError(Exception):
@@ -69,29 +78,29 @@ class _Sequel(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool
 
 
-def newest(snapshots: Snapshots, log: EventLog, name: str) -> Gathered | None:
+def newest(snapshots: Snapshots, log: EventLog, name: str, *, group: str = "") -> Gathered | None:
     """What is remembered of the experiment, and of those who were erased since; None where nothing useful is.
 
     ReplacedError where it was written anew meanwhile.
     """
     try:
-        kept = head(snapshots, name)
+        kept = head(snapshots, name, group=group)
         if kept is None or not _of(log, kept, name):
             return None
-        sequel = _sequel(snapshots, kept, name)
-        life, ledger = kept.life, _ledger(kept, _Pages(snapshots, name, kept))
+        sequel, pages = _sequel(snapshots, kept, name), _Pages(snapshots, name, kept)
+        life, ledger, drafts = kept.life, _ledger(kept, pages), Drafts(kept.life.as_of, pages.drafts())
         if sequel is not None and sequel[0].as_of <= log.head():
             life = sequel[0]
             ledger.settle(sequel[1])
-        return Gathered(life, ledger)
+        return Gathered(life, ledger, drafts if life.experiment.method == "interleave" else Drafts())
     except (*_UNREADABLE, MissingError) as error:
         _log.warning("report of '%s': its digest cannot be read, the log is (%s)", name, error)
         return None
 
 
-def head(snapshots: Snapshots, name: str) -> Head | None:
+def head(snapshots: Snapshots, name: str, *, group: str = "") -> Head | None:
     """Of the digest of that name, whether or not it is of any use; None where it cannot be read."""
-    snapshot = snapshots.newest(_kind(name))
+    snapshot = snapshots.newest(_kind(name, group=group))
     try:
         found = None if snapshot is None else msgspec.msgpack.decode(snapshot.body, type=Head)
     except msgspec.MsgspecError:
@@ -110,15 +119,14 @@ def erasures(log: EventLog, *, after: int) -> list[UserErased]:
 
 def put(snapshots: Snapshots, log: EventLog, gathered: Gathered) -> None:
     """Remember it, in place of what was remembered before, of which no copy is left."""
-    life, ledger = gathered
-    name, (first,) = life.experiment.name, log.read(limit=1)
-    before = head(snapshots, name)
+    life, ledger, drafts = gathered
+    (first,), kind = log.read(limit=1), partial(_kind, life.experiment.name, group=ledger.asked.group)
+    before = head(snapshots, life.experiment.name, group=ledger.asked.group)
     place = 0 if before is None else 1 - before.place
     pages: list[str] = []
-    for table, columns in _tables(ledger):
-        for block in _blocks(columns):
-            snapshots.put(_kind(name, f"{place}.{len(pages)}"), Snapshot(life.as_of, packed(block)), alone=True)
-            pages.append(table)
+    for table, body in chain(_tables(ledger), _drafts(drafts)):
+        snapshots.put(kind(f"{place}.{len(pages)}"), Snapshot(life.as_of, body), alone=True)
+        pages.append(table)
     now = Head(
         format=FORMAT,
         origin=first.at,
@@ -131,26 +139,27 @@ def put(snapshots: Snapshots, log: EventLog, gathered: Gathered) -> None:
         shared=ledger.shared,
         pages=tuple(pages),
     )
-    snapshots.put(_kind(name), Snapshot(life.as_of, msgspec.msgpack.encode(now)), alone=True)
-    _empty(snapshots, _kind(name, "sequel"), life.as_of)
+    snapshots.put(kind(), Snapshot(life.as_of, msgspec.msgpack.encode(now)), alone=True)
+    _empty(snapshots, kind("sequel"), life.as_of)
     for which, start in ((1 - place, 0), (place, len(pages))):  # an older one may know somebody who was erased
         number = start
-        while _empty(snapshots, _kind(name, f"{which}.{number}"), life.as_of):
+        while _empty(snapshots, kind(f"{which}.{number}"), life.as_of):
             number += 1
 
 
-def put_sequel(snapshots: Snapshots, name: str, life: Life, stretch: Stretch, *, base: int) -> None:
+def put_sequel(snapshots: Snapshots, name: str, life: Life, stretch: Stretch, *, base: int, group: str = "") -> None:
     """Remember what has been heard since the digest, in place of what was remembered of that before."""
     about = _Sequel(base=base, life=life, names=stretch.names, shared=stretch.shared)
     body = packed(_flat(stretch), about=msgspec.msgpack.encode(about))
-    snapshots.put(_kind(name, "sequel"), Snapshot(life.as_of, body), alone=True)
+    snapshots.put(_kind(name, "sequel", group=group), Snapshot(life.as_of, body), alone=True)
 
 
 class _Pages:
     """The tables of one digest."""
 
     def __init__(self, snapshots: Snapshots, name: str, of: Head) -> None:
-        self._snapshots, self._name, self._place, self._of = snapshots, name, of.place, of.pages
+        self._snapshots, self._place, self._of = snapshots, of.place, of.pages
+        self._kind = partial(_kind, name, group=of.asked.group)
         self._as_of = of.life.as_of  # now, for the life goes on
 
     def slates(self) -> Rows:
@@ -161,23 +170,27 @@ class _Pages:
             raise MissingError from error
 
     def rows(self, table: str, kinds: Kinds) -> Rows:
-        return Rows(kinds, *self.blocks(table, kinds))
+        return Rows(kinds, *self._blocks(table, kinds))
 
-    def blocks(self, table: str, kinds: Kinds) -> Iterator[Columns]:
-        for number, of in enumerate(self._of):
-            if of == table:
-                found = self._page(number)
-                if len({len(found[name]) for name in kinds}) > 1:
-                    raise ValueError(f"the columns of its {table} are of different length")
-                yield found
+    def drafts(self) -> dict[str, Slate]:
+        pages = (_decode_slates(body) for body in self._pages("drafts"))
+        return {decision: slate for page in pages for decision, slate in page.items()}
 
-    def _page(self, number: int) -> Columns:
-        snapshot = self._snapshots.newest(_kind(self._name, f"{self._place}.{number}"), after=self._as_of - 1)
-        if snapshot is None:
-            raise MissingError(f"page {number} is damaged or missing")
-        if snapshot.seq != self._as_of:
-            raise ReplacedError
-        return unpacked(snapshot.body).columns
+    def _blocks(self, table: str, kinds: Kinds) -> Iterator[Columns]:
+        for body in self._pages(table):
+            found = unpacked(body).columns
+            if len({len(found[name]) for name in kinds}) > 1:
+                raise ValueError(f"the columns of its {table} are of different length")
+            yield found
+
+    def _pages(self, table: str) -> Iterator[bytes]:
+        for number in (number for number, of in enumerate(self._of) if of == table):
+            snapshot = self._snapshots.newest(self._kind(f"{self._place}.{number}"), after=self._as_of - 1)
+            if snapshot is None:
+                raise MissingError(f"page {number} is damaged or missing")
+            if snapshot.seq != self._as_of:
+                raise ReplacedError
+            yield snapshot.body
 
 
 def _of(log: EventLog, kept: Head, name: str) -> bool:
@@ -186,24 +199,28 @@ def _of(log: EventLog, kept: Head, name: str) -> bool:
     return same and kept.asked.experiment == name
 
 
-def _tables(ledger: Ledger) -> Iterator[tuple[str, Columns]]:
+def _tables(ledger: Ledger) -> Iterator[tuple[str, bytes]]:
     run = ledger.unit_of.whole()
     labels = {f"label {place}": column for place, column in enumerate(ledger.labels.T)}
-    yield "index", {"keys": run.keys, "numbers": run.numbers}
-    yield "units", ledger.units | labels
-    yield "joins", ledger.joins.columns()
-    yield "deferred", ledger.deferred.columns()
-    yield "exposures", ledger.exposures.columns()
-    for name, rewards in ledger.rewards.items():
-        yield f"rewarded {name}", rewards.columns()
-    for name, each in ledger.interactions.items():
-        yield f"interacted {name}", each.columns()
-    yield "slates", ledger.slates.columns()
+    tables = {
+        "index": {"keys": run.keys, "numbers": run.numbers},
+        "units": ledger.units | labels,
+        "joins": ledger.joins.columns(),
+        "deferred": ledger.deferred.columns(),
+        "exposures": ledger.exposures.columns(),
+        **{f"rewarded {name}": each.columns() for name, each in ledger.rewards.items()},
+        **{f"interacted {name}": each.columns() for name, each in ledger.interactions.items()},
+        "slates": ledger.slates.columns(),
+    }
+    for table, columns in tables.items():
+        for start in range(0, max(map(len, columns.values())), PAGE):
+            yield table, packed({name: column[start : start + PAGE] for name, column in columns.items()})
 
 
-def _blocks(columns: Columns) -> Iterator[Columns]:
-    for start in range(0, max(map(len, columns.values())), PAGE):
-        yield {name: column[start : start + PAGE] for name, column in columns.items()}
+def _drafts(drafts: Drafts) -> Iterator[tuple[str, bytes]]:
+    rest = iter(drafts.slates.items())
+    while some := dict(islice(rest, _DRAFTS)):
+        yield "drafts", msgspec.msgpack.encode(some)
 
 
 def _ledger(kept: Head, pages: _Pages) -> Ledger:
@@ -228,7 +245,7 @@ def _ledger(kept: Head, pages: _Pages) -> Ledger:
 
 def _sequel(snapshots: Snapshots, kept: Head, name: str) -> tuple[Life, Stretch] | None:
     """What is said of the time after that very digest; None where nothing is that can be read."""
-    found = snapshots.newest(_kind(name, "sequel"), after=kept.life.as_of)
+    found = snapshots.newest(_kind(name, "sequel", group=kept.asked.group), after=kept.life.as_of)
     try:
         if found is None or not found.body:
             return None
@@ -280,6 +297,6 @@ def _empty(snapshots: Snapshots, kind: str, seq: int) -> bool:
     return True
 
 
-def _kind(name: str, part: str = "") -> str:
-    """Under which kind of snapshot a part is kept; no two names and parts give the same."""
-    return f"report {part}: {name}"
+def _kind(name: str, part: str = "", *, group: str = "") -> str:
+    """Under which kind of snapshot a part is kept; no two names, groups and parts give the same."""
+    return f"report {group}{' ' if group else ''}{part}: {name}"

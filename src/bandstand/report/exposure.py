@@ -62,7 +62,7 @@ def units(gathered: Gathered, *, slates: bool) -> Units:
     With `slates` what it was shown is an event for each slate; else one event at its first exposure tells of all, which
     is enough where all of them count.
     """
-    life, ledger = gathered
+    life, ledger, _ = gathered
     seen = _Seen(ledger)
     late = ledger.deferred["unit"][seen.ever]
     first, least, most = (ledger.units[name].copy() for name in ("first", "least", "most"))

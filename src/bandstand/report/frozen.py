@@ -4,11 +4,9 @@ The report's other figures are of the run, in which variants learn. A frozen pol
 it serves, so that here a plain comparison of units is about policies.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import cast
 
-import msgspec
 from msgspec.structs import replace
 
 from bandstand.experiments.definition import Experiment
@@ -21,31 +19,19 @@ from bandstand.report.health import checks
 from bandstand.report.measure import table
 from bandstand.report.result import Check, Frozen
 from bandstand.report.withheld import undecided
-from bandstand.store import EventLog, Written
+from bandstand.store import EventLog, Snapshots
 
 
-class _Assignment(msgspec.Struct, gc=False):
-    experiment: str
-    group: str = ""
-
-
-class _Decided(msgspec.Struct, gc=False):
-    assignments: list[_Assignment] = []
-
-
-_decided = msgspec.json.Decoder(_Decided).decode
-_MARK = msgspec.json.encode(FROZEN).decode()
-
-
-def frozen(log: EventLog, gathered: Gathered) -> Frozen | None:
-    """None where the experiment freezes nothing, or has not been started. The log is read once more."""
+def frozen(log: EventLog, gathered: Gathered, snapshots: Snapshots | None) -> Frozen | None:
+    """None where the experiment freezes nothing, or has not been started. The log is read once more, or the group's own
+    digest."""
     life = gathered.life
     freeze, since = life.experiment.frozen, life.since
     if freeze is None or since is None:
         return None
     at = frozen_at(freeze, since=since, starts=life.experiment.starts)
     judged = _judged(life.experiment, freeze)
-    group = gather(cast(EventLog, _Served(log, life.experiment.name)), life.experiment.name)
+    group = gather(log, life.experiment.name, snapshots, group=FROZEN, history=True)
     seen = units(group, slates=True)
     found = Frozen(at, freeze.share, _told(life, freeze, at=at, units=len(seen)))
     if seen.chances is not None:
@@ -69,26 +55,6 @@ def _judged(experiment: Experiment, freeze: Freeze) -> Experiment:
     if rule.method == "group-sequential":
         rule = replace(rule, method="always-valid")
     return replace(experiment, metrics=metrics, analysis=rule)
-
-
-class _Served:
-    """The log without the experiment's decisions by weights that learn."""
-
-    def __init__(self, log: EventLog, name: str) -> None:
-        self.head, self.read, self.under = log.head, log.read, log.under
-        self._log, self._name = log, name
-
-    def scan(self, kinds: Sequence[str], *, after: int = 0, limit: int = 300) -> list[Written]:
-        while page := self._log.scan(kinds, after=after, limit=limit):
-            after = page[-1][0]
-            if kept := [one for one in page if one[2] != "decided" or self._frozen(one[3])]:
-                return kept
-        return []
-
-    def _frozen(self, body: str) -> bool:
-        return _MARK in body and any(
-            one.experiment == self._name and one.group == FROZEN for one in _decided(body).assignments
-        )
 
 
 def _asked(found: tuple[Check, ...]) -> Iterator[Check]:

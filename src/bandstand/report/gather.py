@@ -11,7 +11,7 @@ from bandstand.events import ExperimentMoved, ExperimentPut, UserErased
 from bandstand.experiments.definition import Experiment
 from bandstand.report import digest
 from bandstand.report.asked import Asked, asked
-from bandstand.report.gathered import Gathered, Life
+from bandstand.report.gathered import Drafts, Gathered, Life
 from bandstand.report.ledger import Ledger
 from bandstand.report.listening import KINDS, Listening
 from bandstand.report.marks import marked
@@ -29,24 +29,27 @@ _REPLACED_S: Final = 0.5
 which that takes seconds would take minutes."""
 
 
-def gather(log: EventLog, name: str, snapshots: Snapshots | None = None, *, history: bool = False) -> Gathered:
-    """The experiment as last recorded, the state of its life, and what its units did up to the log's end.
+def gather(
+    log: EventLog, name: str, snapshots: Snapshots | None = None, *, group: str = "", history: bool = False
+) -> Gathered:
+    """The experiment as last recorded, the state of its life, and what its units did up to the log's end; what they did
+    in decisions of one `group`, where one is named.
 
     UnknownError where it was never recorded. Where `snapshots` hold a digest, only what came after it is read; where
     something else is asked than it knows, or it cannot be read, all of the log. That is read once, and again where what
     is measured was changed on the way, or begins before the experiment was recorded.
     """
-    found = None if snapshots is None else _remembered(log, name, snapshots, history=history)
-    return found or _whole(log, name)
+    found = None if snapshots is None else _remembered(log, name, snapshots, group=group, history=history)
+    return found or _whole(log, name, group=group)
 
 
-def _remembered(log: EventLog, name: str, snapshots: Snapshots, *, history: bool) -> Gathered | None:
+def _remembered(log: EventLog, name: str, snapshots: Snapshots, *, group: str, history: bool) -> Gathered | None:
     for _ in range(_PATIENCE):
         try:
-            before = digest.newest(snapshots, log, name)
+            before = digest.newest(snapshots, log, name, group=group)
             if before is None:
                 return None
-            found = Reading(log, name, before)
+            found = Reading(log, name, before, group=group)
             found.read()
             gathered = found.gathered()
             if found.stale:
@@ -62,11 +65,11 @@ def _remembered(log: EventLog, name: str, snapshots: Snapshots, *, history: bool
     return None
 
 
-def _whole(log: EventLog, name: str) -> Gathered:
-    found = Reading(log, name)
+def _whole(log: EventLog, name: str, *, group: str) -> Gathered:
+    found = Reading(log, name, group=group)
     found.read()
     if found.stale and found.life is not None:
-        found = Reading(log, name, only=asked(found.life.experiment))
+        found = Reading(log, name, group=group, only=asked(found.life.experiment, group=group))
         found.read()
     if found.life is None:
         known = ", ".join(sorted(found.known)) or "none"
@@ -78,17 +81,27 @@ class Reading:
     """A pass over the log, or over the end of it; `stale` where what was kept lacks what came before the definition
     that is asked about now. Where it is known beforehand what will be asked, that alone counts."""
 
-    def __init__(self, log: EventLog, name: str, before: Gathered | None = None, *, only: Asked | None = None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        name: str,
+        before: Gathered | None = None,
+        *,
+        group: str = "",
+        only: Asked | None = None,
+    ) -> None:
         self.known: set[str] = set()
         self.life: Life | None = None
         self.stale = False
         self.erased: list[UserErased] = []
+        self._group = group
+        self._drafts = Drafts()
         self._log, self._name, self._fixed, self._passed = log, name, only is not None, before is not None
         self._ledger: Ledger | None = None
         self._listening: Listening | None = None
         self._remembers = before is not None
         if before is not None:
-            self.life, self._ledger = before
+            self.life, self._ledger, self._drafts = before
             self._listening = Listening(before.ledger.asked)
         elif only is not None:
             self._begin(only)
@@ -114,7 +127,7 @@ class Reading:
         """What has settled."""
         assert self.life is not None
         assert self._ledger is not None
-        return Gathered(self.life, self._ledger)
+        return Gathered(self.life, self._ledger, self._drafts)
 
     def heard(self) -> Stretch:
         """What has not settled yet."""
@@ -143,7 +156,7 @@ class Reading:
         if self.life is None:
             self.life = Life(experiment)
         self.life.redefined(experiment)
-        wanted = asked(experiment)
+        wanted = asked(experiment, group=self._group)
         if self._fixed or (self._ledger is not None and self._ledger.asked == wanted):
             return
         self._settle()

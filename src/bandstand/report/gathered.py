@@ -1,5 +1,6 @@
 """What a report needs of an experiment, as the log says it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -7,8 +8,10 @@ import msgspec
 from bandstand.events import ExperimentMoved
 from bandstand.experiments import lifecycle
 from bandstand.experiments.definition import Experiment
+from bandstand.experiments.metrics import DAY_S
 from bandstand.report.asked import windows
 from bandstand.report.ledger import Ledger
+from bandstand.report.slates import Slate
 
 
 class Life(msgspec.Struct):
@@ -25,6 +28,14 @@ class Life(msgspec.Struct):
     phases: list[list[float]] = []
     as_of: int = 0
     at: float = 0.0
+
+    @property
+    def days(self) -> float:
+        """How long it has run, or ran."""
+        if self.since is None:
+            return 0.0
+        begun = max(self.since, self.experiment.starts or 0.0)
+        return max(0.0, (self.at if self.until is None else self.until) - begun) / DAY_S
 
     def redefined(self, experiment: Experiment) -> None:
         """Phases are numbered as `experiments.trial.Trial` numbers them, which decisions record."""
@@ -43,9 +54,19 @@ class Life(msgspec.Struct):
             self.until = at
 
 
+class Drafts(NamedTuple):
+    """The slates of an interleaving up to `as_of`, by decision."""
+
+    as_of: int = 0
+    slates: Mapping[str, Slate] = {}
+
+
 class Gathered(NamedTuple):
+    """`drafts` are the slates of an interleaving that are known without reading the log."""
+
     life: Life
     ledger: Ledger
+    drafts: Drafts = Drafts()
 
     def each_slate(self, *, history: bool) -> bool:
         """Whether it has to be known when each slate was shown: for pictures over time, planned looks, metrics with a

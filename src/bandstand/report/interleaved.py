@@ -10,22 +10,29 @@ from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.metrics import Metric
 from bandstand.report.coins import coins_p_value
 from bandstand.report.compare import corrected, incomputable
-from bandstand.report.gathered import Life
+from bandstand.report.gathered import Drafts, Gathered
 from bandstand.report.infer import LEAST_UNITS
 from bandstand.report.result import Arm, Check, Comparison, Report, Value, Votes
 from bandstand.report.slates import Slate, slates
 from bandstand.report.tally import Drafted, contests, drafted
 from bandstand.report.verdict import verdict
-from bandstand.stats.interleaving import credit_preference
+from bandstand.stats.interleaving import Preference, credit_preference
 from bandstand.stats.sample_ratio import sample_ratio
-from bandstand.stats.sequences import always_valid
+from bandstand.stats.sequences import always_above, always_valid
 from bandstand.store import EventLog
 
 
-def interleaved(log: EventLog, life: Life) -> Report:
+def drafts(log: EventLog, gathered: Gathered) -> Drafts:
+    """All slates, up to where the log was read; of those that are known it is not read again."""
+    life, (after, known) = gathered.life, gathered.drafts
+    return Drafts(life.as_of, slates(log, life.experiment, upto=life.as_of, known=known, after=after))
+
+
+def interleaved(log: EventLog, gathered: Gathered) -> Report:
     """Memory grows by one slate a decision."""
+    life = gathered.life
     experiment = life.experiment
-    every = slates(log, life)
+    every = list(drafts(log, gathered).slates.values())
     shown = [slate for slate in every if slate.shown]
     comparisons = corrected(
         experiment,
@@ -53,7 +60,7 @@ def interleaved(log: EventLog, life: Life) -> Report:
         until=life.until,
         at=life.at,
         as_of=life.as_of,
-        verdict=verdict(experiment, life.state, health, comparisons, units=users),
+        verdict=verdict(life, health, comparisons, units=users),
         health=health,
         variants=arms,
         comparisons=comparisons,
@@ -69,7 +76,7 @@ def preferred(experiment: Experiment, metric: Metric, shown: Sequence[Slate], *,
         found = credit_preference(wins.credit_control, wins.credit_treatment, wins.rewards, alpha=experiment.alpha)
     except InputError as error:
         return incomputable(pair, str(error))
-    low, high, p_value = found.low, found.high, found.p_value
+    low, high, p_value, pair = found.low, found.high, found.p_value, guarded(experiment, metric, pair, found)
     if experiment.analysis.method != "fixed":
         if found.users < LEAST_UNITS:
             have = f"{found.users} users, an always-valid interval begins at {LEAST_UNITS}; wait for more data."
@@ -96,6 +103,25 @@ def preferred(experiment: Experiment, metric: Metric, shown: Sequence[Slate], *,
             coins_p_value=coins_p_value(experiment, metric, shown, treatment=treatment),
         ),
     )
+
+
+def guarded(experiment: Experiment, metric: Metric, pair: Comparison, found: Preference) -> Comparison:
+    """A guardrail with its alarm, one-sided and for every look, whatever the method's; all alarms share α out. It is
+    harmed where the method's own one-sided test says so."""
+    if metric.role != "guardrail":
+        return pair
+    worse = found.delta if metric.better == "lower" else -found.delta
+
+    def always(alpha: float) -> bool:
+        horizon = experiment.analysis.units
+        if found.users < LEAST_UNITS:
+            return False
+        return always_above(worse, found.std_error, found.users, horizon=horizon, alpha=alpha).p_value < alpha
+
+    alarms = sum(one.role == "guardrail" for one in experiment.metrics) * (len(experiment.variants) - 1)
+    once = worse > 0 and found.p_value / 2 < experiment.alpha
+    harmed = once if experiment.analysis.method == "fixed" else always(experiment.alpha)
+    return msgspec.structs.replace(pair, harmed=harmed, alarm=always(experiment.alpha / alarms))
 
 
 def _health(experiment: Experiment, every: Sequence[Slate], shown: Sequence[Slate]) -> tuple[Check, ...]:

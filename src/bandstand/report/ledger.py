@@ -285,8 +285,8 @@ class Ledger:
         np.minimum.at(self.units["first"], unit, at)
         np.minimum.at(self.units["least"], unit, variant)
         np.maximum.at(self.units["most"], unit, variant)
-        np.add.at(self.units["slates"], unit, 1)
-        np.add.at(self.units["picks"], unit, picks)
+        for name, more in (("slates", np.ones(len(unit))), ("picks", picks)):
+            np.add.at(self.units[name], unit, more.astype(np.int32))  # another kind takes fifteen times as long
         person = decisions.person[now]
         known = person != NOBODY
         self._joined_since.add(person=person[known], unit=unit[known], variant=variant[known])

@@ -35,6 +35,7 @@ class _Request(msgspec.Struct, gc=False):
 class _Assignment(msgspec.Struct, gc=False):
     experiment: str
     variant: str
+    group: str = ""
     phase: int = 0
     forced: bool = False
 
@@ -204,8 +205,11 @@ class Listening:
                 self._labels.extend(self._label(fact.request.context))
 
     def _variant_of(self, fact: _Decided) -> tuple[int | None, int]:
+        group = self._asked.group
         for assignment in fact.assignments:
             if assignment.experiment == self._asked.experiment and not assignment.forced:
+                if group and assignment.group != group:
+                    break
                 return self._variants.get(assignment.variant), assignment.phase
         return None, 0
 

@@ -9,12 +9,18 @@ def allowed(report: Report) -> str:
     """A sentence; an interleaving has one look or any number of them."""
     rule = report.analysis
     method = "always-valid" if report.method == "interleave" and rule.method != "fixed" else rule.method
+    acts = ", so the verdict may be acted upon at any time"
     return {
-        "always-valid": "The intervals hold at every look, so the verdict may be acted upon at any time.",
+        "always-valid": f"The intervals hold at every look{acts if _open(report) else ''}.",
         "fixed": f"A fixed test: it holds for one look, when {rule.units:,} {report.unit}s took part.",
         "group-sequential": f"{rule.looks} looks, planned on the way to {rule.units:,} {report.unit}s.",
         "bayesian": "Credible intervals: to look often and stop when it pleases finds what is not there.",
     }[method]
+
+
+def _open(report: Report) -> bool:
+    """Whether there is a verdict that still can be acted upon."""
+    return report.state in ("running", "stopped") and report.verdict.outcome != "broken"
 
 
 def by_coins(report: Report) -> list[str]:

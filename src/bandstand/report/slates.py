@@ -1,17 +1,19 @@
 """The slates of an interleaving: what was shown to whom, for which side each pick stands, and what it earned."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 
-from bandstand.events import Decided, Entry, Exposed, Rewarded
+from bandstand.events import Decided, Exposed, Rewarded, UserErased, decode
 from bandstand.experiments.assignment import unit
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.interleaving import Credit
 from bandstand.experiments.interleaving.contests import Merged, duels, merged
-from bandstand.report.gathered import Life
-from bandstand.store import EventLog, entries
+from bandstand.state import mark
+from bandstand.store import EventLog
+
+_KINDS: Final = ("decided", "exposed", "rewarded", "usererased")
 
 KEPT = 20_000
 """Slates of an experiment of which all that made them is kept: about 60 MB."""
@@ -25,8 +27,8 @@ class Earned(NamedTuple):
     value: float
 
 
-class Slate(msgspec.Struct):
-    """A decision under the experiment.
+class Slate(msgspec.Struct, array_like=True):
+    """A decision under the experiment, of the `unit` with this mark.
 
     `variant` is the one that decided it, and stays so whatever its user sees later. `seen` holds the positions that
     were shown, None where all were. Of an interleaved slate `duels` says, for each treatment against the control, for
@@ -58,15 +60,19 @@ class Slate(msgspec.Struct):
                 yield one
 
 
-class _Reading(msgspec.Struct):
-    experiment: Experiment
-    slates: dict[str, Slate] = {}
+class _Reading:
+    def __init__(self, experiment: Experiment, known: Mapping[str, Slate]) -> None:
+        self.slates = dict(known)
+        self._experiment = experiment
+        self._mark = msgspec.json.encode(experiment.name).decode()
 
-    def apply(self, entry: Entry) -> None:
-        match entry.fact:
+    def take(self, kind: str, body: str) -> None:
+        if kind == "decided" and self._mark not in body:
+            return
+        match decode(body):
             case Decided() as fact:
                 for assignment in fact.assignments:
-                    if assignment.experiment == self.experiment.name and not assignment.forced:
+                    if assignment.experiment == self._experiment.name and not assignment.forced:
                         self._decided(fact, assignment.variant)
             case Exposed() as fact:
                 self._exposed(fact)
@@ -74,19 +80,22 @@ class _Reading(msgspec.Struct):
                 slate = self.slates.get(fact.decision)
                 if slate is not None:
                     slate.earned += (Earned(fact.name, fact.position, fact.value),)
+            case UserErased() as fact:
+                self._erased(fact)
             case _:
                 pass
 
     def _decided(self, fact: Decided, variant: str) -> None:
-        who = unit(self.experiment, fact.request)
+        who = unit(self._experiment, fact.request)
         if who is not None:
             positions = tuple(pick.position for pick in fact.picks)
             seen: set[int] | None = None if fact.request.shown else set()
-            made = merged(self.experiment, fact)
+            made = merged(self._experiment, fact)
             kept = made if len(self.slates) < KEPT else None
             first = (pick.team for pick in fact.picks if pick.team is not None)
             began = next(first, None) if all(made.rankings) and not made.before else None
-            self.slates[fact.decision] = Slate(who, variant, positions, duels(made), seen, merged=kept, began=began)
+            of = mark(who)
+            self.slates[fact.decision] = Slate(of, variant, positions, duels(made), seen, merged=kept, began=began)
 
     def _exposed(self, fact: Exposed) -> None:
         slate = self.slates.get(fact.decision)
@@ -97,12 +106,22 @@ class _Reading(msgspec.Struct):
         else:
             slate.seen.update(set(fact.positions).intersection(slate.positions))
 
+    def _erased(self, fact: UserErased) -> None:
+        """What was read before has their old names; where it was read just now, they have the new one already."""
+        for slate in self.slates.values():
+            if slate.unit in fact.was:
+                slate.unit = mark(fact.user)
 
-def slates(log: EventLog, life: Life) -> list[Slate]:
-    """Every slate that was drafted, up to `life.as_of`, with what it earned."""
-    found = _Reading(life.experiment)
-    for entry in entries(log):
-        if entry.seq > life.as_of:
-            break
-        found.apply(entry)
-    return list(found.slates.values())
+
+def slates(
+    log: EventLog, experiment: Experiment, *, upto: int, known: Mapping[str, Slate] | None = None, after: int = 0
+) -> dict[str, Slate]:
+    """Every slate that was drafted up to a position of the log, by decision, with what it earned; those `known` up to
+    `after` need not be read again."""
+    found = _Reading(experiment, known or {})
+    while after < upto and (page := log.scan(_KINDS, after=after)):
+        after = page[-1][0]
+        for seq, _, kind, body in page:
+            if seq <= upto:
+                found.take(kind, body)
+    return found.slates

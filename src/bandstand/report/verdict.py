@@ -3,33 +3,56 @@
 from collections.abc import Sequence
 
 from bandstand.experiments.definition import Experiment
+from bandstand.report.gathered import Life
 from bandstand.report.result import Check, Comparison, Report, Verdict
 
 
-def verdict(
-    experiment: Experiment, state: str, health: Sequence[Check], comparisons: Sequence[Comparison], *, units: int
-) -> Verdict:
-    """What the decision metrics say together, in the light of health and guardrails, of so many `units` in all."""
+def verdict(life: Life, health: Sequence[Check], comparisons: Sequence[Comparison], *, units: int) -> Verdict:
+    """What the decision metrics say together, in the light of health and guardrails, of so many `units` in all; and of
+    an experiment that was shipped, whether that is what they say."""
+    found = _by_rule(life, health, comparisons, units=units)
+    return found if life.winner is None else _shipped(found, life.winner, life.experiment.variants[0].name)
+
+
+def _by_rule(life: Life, health: Sequence[Check], comparisons: Sequence[Comparison], *, units: int) -> Verdict:
     failing = [check for check in health if check.ok is False]
     if failing:
         return Verdict("broken", f"Broken, no verdict: {failing[0].text}.")
-    if state == "draft":
+    if life.state == "draft":
         return Verdict("draft", "The experiment is a draft: start it to see results.")
     alarms = [one for one in comparisons if one.alarm]
     if alarms and {one.variant for one in alarms} == set(_treatments(comparisons)):
         return Verdict("stop", f"Stop, keep '{alarms[0].control}': {' '.join(map(harm, alarms))}")
     deciding = [one for one in comparisons if one.role == "decision"]
-    told = [one for one in deciding if one.told]
+    told, over = [one for one in deciding if one.told], _over(life, units)
+    if not told and over is not None:
+        return Verdict(
+            "stop", f"Stop, keep '{deciding[0].control}': {over}, and nothing can be told. {deciding[0].reason}"
+        )
     if not told:
         return Verdict("keep running", f"Keep running: nothing can be told yet. {deciding[0].reason}")
-    early = _too_early(experiment, state, units)
-    if early is not None:
+    if life.experiment.analysis.method == "fixed" and over is None:
+        early = (
+            f"{units:,} of the planned {life.experiment.analysis.units:,} {life.experiment.unit}s took part, and a "
+            "fixed test holds for one look, at the end."
+        )
         return Verdict("keep running", f"Keep running: {early} {' '.join(_standing(one) for one in told)}")
-    return _ruled(experiment, state, told, comparisons, units=units)
+    return _ruled(life.experiment, told, comparisons, over=over)
+
+
+def _shipped(rule: Verdict, winner: str, control: str) -> Verdict:
+    """What was done, and whether by the rule."""
+    head, _, why = rule.text.partition(": ")
+    if rule.outcome == "broken":
+        return Verdict("broken", f"Broken, no verdict, though '{winner}' was shipped: {why}")
+    wanted = rule.variant or control
+    if rule.outcome in ("ship", "stop") and wanted == winner:
+        return Verdict("ship", f"Shipped '{winner}', as the rule says: {why}", winner)
+    return Verdict(rule.outcome, f"Shipped '{winner}' by hand, against the rule ({_lower(head)}): {why}", rule.variant)
 
 
 def _ruled(
-    experiment: Experiment, state: str, told: Sequence[Comparison], comparisons: Sequence[Comparison], *, units: int
+    experiment: Experiment, told: Sequence[Comparison], comparisons: Sequence[Comparison], *, over: str | None
 ) -> Verdict:
     guards = [one for one in comparisons if one.role == "guardrail"]
     decisive = [one for one in told if one.significant]
@@ -44,10 +67,9 @@ def _ruled(
     waiting = [one for one in guards if one.margin is not None and not one.safe and not _harmed(one)]
     doubts = [f"Guardrail {one.metric} is not yet shown to lose less than {_percent(one.margin)}." for one in waiting]
     shown = reasons + [_standing(one) for one in told if one not in decisive] + (doubts if decisive else [])
-    if state != "running" or _over(experiment, units):
-        why = "the planned units have come, and" if state == "running" else "it ended, and"
+    if over is not None:
         return Verdict(
-            "stop", f"Stop, keep '{told[0].control}': {why} the rule for shipping is not met. {' '.join(shown)}"
+            "stop", f"Stop, keep '{told[0].control}': {over}, and the rule for shipping is not met. {' '.join(shown)}"
         )
     return Verdict("keep running", f"Keep running: {' '.join(shown)}")
 
@@ -111,19 +133,16 @@ def reasons(report: Report) -> list[str]:
     return [f"{'; '.join(subjects)}: {why}" for why, subjects in about.items() if why not in report.verdict.text]
 
 
-def _too_early(experiment: Experiment, state: str, units: int) -> str | None:
-    """A fixed test is read once: before its end a verdict would be the first of many looks."""
-    rule = experiment.analysis
-    if rule.method != "fixed" or state != "running" or units >= rule.units:
-        return None
-    return (
-        f"{units:,} of the planned {rule.units:,} {experiment.unit}s took part, and a fixed test holds for one look, "
-        "at the end."
-    )
-
-
-def _over(experiment: Experiment, units: int) -> bool:
-    return experiment.analysis.method in ("fixed", "group-sequential") and units >= experiment.analysis.units
+def _over(life: Life, units: int) -> str | None:
+    """Why no more is to come, None while it is: what was planned beforehand has come or passed, or it was ended."""
+    rule, days = life.experiment.analysis, life.experiment.duration_days
+    if life.state != "running":
+        return "it ended"
+    if rule.method in ("fixed", "group-sequential") and units >= rule.units:
+        return "the planned units have come"
+    if days is not None and life.days >= days:
+        return f"its {days:g} {'day is' if days == 1 else 'days are'} over"
+    return None
 
 
 def _treatments(comparisons: Sequence[Comparison]) -> list[str]:
@@ -162,6 +181,10 @@ def _at_most(one: Comparison) -> float:
 def _interval(estimate: Sequence[float | None], form: str, *, shift: float = 0.0) -> str:
     value, low, high = (form.format((each or 0.0) + shift).replace("%", " %") for each in estimate)
     return f"{value} [{low}, {high}]"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _percent(share: float | None) -> str:

@@ -7,9 +7,8 @@ import msgspec
 from bandstand.events import ExperimentMoved, ExperimentPut
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.trial import Trial
-from bandstand.store import EventLog
-
-_KINDS = ("experimentput", "experimentmoved")
+from bandstand.report.recorded import recorded
+from bandstand.store import EventLog, Snapshots
 
 
 class Course(NamedTuple):
@@ -19,21 +18,18 @@ class Course(NamedTuple):
     phases: list[float]
 
 
-def courses(log: EventLog) -> dict[str, Course]:
+def courses(log: EventLog, snapshots: Snapshots | None = None) -> dict[str, Course]:
     """All experiments by name, as of the log's end."""
     found: dict[str, Course] = {}
-    after = 0
-    while page := log.scan(_KINDS, after=after):
-        after = page[-1][0]
-        for _, at, kind, body in page:
-            if kind == "experimentput":
-                _put(found, msgspec.json.decode(body, type=ExperimentPut), at)
-            else:
-                moved = msgspec.json.decode(body, type=ExperimentMoved)
-                course = found[moved.name]
-                course.trial.moved(moved.to, at=at, why=moved.why)
-                if moved.to == "running":
-                    course.phases.append(at)
+    for _, at, kind, body in recorded(log, snapshots):
+        if kind == "experimentput":
+            _put(found, msgspec.json.decode(body, type=ExperimentPut), at)
+        else:
+            moved = msgspec.json.decode(body, type=ExperimentMoved)
+            course = found[moved.name]
+            course.trial.moved(moved.to, at=at, why=moved.why)
+            if moved.to == "running":
+                course.phases.append(at)
     return found
 
 

@@ -18,7 +18,7 @@ _HOUR_S = 3600.0
 def looks(log: EventLog, snapshots: Snapshots | None = None) -> list[Look]:
     """A look at each experiment that runs. One that cannot be told does not keep the others from theirs. Digests among
     the `snapshots` save reading most of the log."""
-    running = {name: course for name, course in courses(log).items() if course.trial.stage == "running"}
+    running = {name: course for name, course in courses(log, snapshots).items() if course.trial.stage == "running"}
     return [_look(log, name, course, snapshots) for name, course in running.items()]
 
 
