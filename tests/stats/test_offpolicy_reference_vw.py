@@ -44,7 +44,7 @@ class Log(NamedTuple):
         return thinned_sums(self.rewards, self.weights, np.full(self.rewards.size, DROP))
 
     def sequence(self, drop: float | None = None, chunks: int = 1) -> Estimate:
-        sums = OrderedSums()
+        sums = OrderedSums(most_guessed=math.inf)  # as theirs
         for r, w in zip(np.array_split(self.rewards, chunks), np.array_split(self.weights, chunks), strict=True):
             sums = sums.then(r, w, drop=None if drop is None else np.full(r.size, drop))
         return off_policy_sequence(sums)

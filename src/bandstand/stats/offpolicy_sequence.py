@@ -18,28 +18,33 @@ _BLOCK = 1 << 16  # rows that are added up at a time
 
 
 class _Side(Struct, frozen=True):
-    """Σ x and Σ (x − x̂)², with x̂ the mean of all x before, drawn a little to one half, and at most one."""
+    """Σ x and Σ (x − x̂)², with x̂ the mean of all x before, drawn a little to one half, and at most `most`."""
 
     total: float = 0.0
     spread: float = 0.0
 
-    def then(self, x: NDArray[np.float64], *, after: NDArray[np.float64], missing: NDArray[np.float64]) -> "_Side":
+    def then(
+        self, x: NDArray[np.float64], *, after: NDArray[np.float64], missing: NDArray[np.float64], most: float
+    ) -> "_Side":
         """`after` counts the rows before each, and `missing` those of no value that came between: their squares are
-        Σ_s (a / (t + s))² with a fixed a, a difference of two trigamma functions, where that guess is below one."""
+        Σ_s (a / (t + s))² with a fixed a, a difference of two trigamma functions, where that guess is below `most`."""
         before = self.total + np.concatenate([[0.0], np.cumsum(x)])
         drawn = before[:-1] + 0.5
-        # At most one: only of steps x − x̂ >= −1 is the wealth a supermartingale.
-        gap = x - np.minimum(drawn / (after + missing + 1), 1.0)
+        gap = x - np.minimum(drawn / (after + missing + 1), most)
         spread = self.spread + float(np.dot(gap, gap))
         if missing.any():
-            ones = np.clip(np.floor(drawn - after), 0.0, missing)  # of those between, for how many x̂ is one
-            unseen = polygamma(1, after + ones + 1) - polygamma(1, after + missing + 1)
-            spread += float(ones.sum() + np.dot(np.square(drawn), unseen))
+            capped = np.clip(np.floor(drawn / most - after), 0.0, missing)  # of those between, how many guesses
+            unseen = polygamma(1, after + capped + 1) - polygamma(1, after + missing + 1)
+            spread += float(np.sum(capped * np.minimum(most, drawn) ** 2) + np.dot(np.square(drawn), unseen))
         return _Side(float(before[-1]), spread)
 
 
 class OrderedSums(Struct, frozen=True):
     """All that `off_policy_sequence` needs of a log that is read in its order, part after part.
+
+    A row's value, scaled to between 0 and 1 by `reward_range`, is guessed from those before it, as at most
+    `most_guessed`: only of steps x − x̂ ≥ −1 is the wealth a supermartingale. With infinity the ends are those of the
+    paper's own code, which does not limit the guess; after heavy weights its proof does not hold.
 
     Examples
     --------
@@ -49,6 +54,7 @@ class OrderedSums(Struct, frozen=True):
     """
 
     reward_range: tuple[float, float] = (0.0, 1.0)
+    most_guessed: float = 1.0
     n: float = 0
     wr: float = 0.0
     low: _Side = _Side()
@@ -82,13 +88,17 @@ class OrderedSums(Struct, frozen=True):
         r_low, r_high = self.reward_range
         wide = r_high - r_low
         counted = self.n + np.concatenate([[0.0], np.cumsum(times)])
-        after, missing = counted[:-1], times - 1
+
+        def then(side: _Side, x: NDArray[np.float64]) -> _Side:
+            return side.then(x, after=counted[:-1], missing=times - 1, most=self.most_guessed)
+
         return OrderedSums(
             self.reward_range,
+            self.most_guessed,
             float(counted[-1]),
             self.wr + float(np.dot(w, r)),
-            self.low.then(w * (r - r_low) / wide, after=after, missing=missing),
-            self.high.then(w * (r_high - r) / wide, after=after, missing=missing),
+            then(self.low, w * (r - r_low) / wide),
+            then(self.high, w * (r_high - r) / wide),
         )
 
 
