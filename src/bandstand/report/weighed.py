@@ -33,10 +33,12 @@ INSTEAD: Final = {
 
 class Weighed(NamedTuple):
     """A metric's score of every unit under every variant, in the order in which units came; their means are the
-    variants' values among all units. `arms` says who got which, `active` who has a value other than zero."""
+    variants' values among all units. `arms` says who got which and `p` with which probabilities, `active` who has a
+    value other than zero."""
 
     scores: Floats
     arms: Ints
+    p: Floats
     active: Mask
     adjusted: bool
 
@@ -54,9 +56,9 @@ def weighed(of: Measured, units: Units, among: Mask | None, *, by: Chances) -> W
     if not len(order):
         raise InputError("nobody took part who counts; wait for more data", code="too_few")
     if of.below is not None:
-        return Weighed(ratio_scores(above, of.below[order], arms, p), arms, above != 0, False)
+        return Weighed(ratio_scores(above, of.below[order], arms, p), arms, p, above != 0, False)
     before = [one[order] for one in of.before]
-    return Weighed(arm_scores(_adjusted(above, arms, before), arms, p), arms, above != 0, bool(before))
+    return Weighed(arm_scores(_adjusted(above, arms, before), arms, p), arms, p, above != 0, bool(before))
 
 
 def weighed_estimate(

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from math import fsum
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from bandstand.errors import InputError
 from bandstand.report.exposure import Units
 from bandstand.report.infer import LEAST_ACTIVE, LEAST_UNITS
 from bandstand.report.measure import Measured, sample
+from bandstand.report.weighed import Weighed, weighed
 from bandstand.stats.bayes import best_arm
 from bandstand.stats.moments import Moments
 
@@ -32,45 +33,57 @@ def allotted(chances: Sequence[float], *, floor: float) -> tuple[float, ...]:
     return tuple(weights)
 
 
-def chances(of: Measured, units: Units, phases: Sequence[float], *, variants: int) -> tuple[float, ...] | None:
+def chances(of: Measured, units: Units, *, variants: int) -> tuple[float, ...] | None:
     r"""How likely each variant is the best on this metric; None where too little is known yet.
 
-    Variants had other shares in other phases, and days differ. So they are compared within each phase, and phases are
-    added up by their share of all units, whatever the variant, as in a stratified sample:
+    Variants had other shares in other phases, and days differ. So once weights have changed every unit counts by the
+    probability that it had when it was first assigned (AIPW, as in the report), and no phase is left out: one in which
+    a small arm earned nothing speaks against it. With a few rewards in an arm its mean and its spread fall together,
+    which makes an unlucky arm look surely bad; so its variance is drawn towards what the spread of all arms' units
+    makes of it,
 
-    .. math:: \bar y_k = \sum_p s_p \bar y_{kp}, \qquad SE_k^2 = \sum_p s_p^2 SE_{kp}^2
+    .. math:: V_k = \frac{a_k \hat V_k + a_0 \bar V_k}{a_k + a_0}
 
-    A phase in which some variant has no spread is left out for all of them.
+    with a_k how many active units an arm of its size has by the share of active ones in all arms, and a_0 = 25.
     """
-    arms = [units.variant == index for index in range(variants)]
     try:
-        whole = [sample(of, arm) for arm in arms]
+        samples = [sample(of, units.variant == index) for index in range(variants)]
+        active, n = sum(one.active for one in samples), sum(one.n for one in samples)
+        if min(one.n for one in samples) < LEAST_UNITS or active < LEAST_ACTIVE:
+            return None
+        whole = [one.moments for one in samples]
+        arms = _alike(whole) if units.chances is None else _scored(weighed(of, units, None, by=units.chances))
+        known = [one.n * active / n for one in samples]
+        sign = -1.0 if of.metric.better == "lower" else 1.0
+        return best_arm([_steadied(arm, mass, sign) for arm, mass in zip(arms, known, strict=True)])
     except InputError:
         return None
-    if min(one.n for one in whole) < LEAST_UNITS or sum(one.active for one in whole) < LEAST_ACTIVE:
-        return None
-    phase = np.searchsorted(np.asarray(phases), units.first, side="right")
-    strata = [found for number in np.unique(phase) if (found := _stratum(of, arms, phase == number))]
-    total = sum(sum(arm.n for arm in stratum) for stratum in strata)
-    if not total:
-        return None
-    shares = [sum(arm.n for arm in stratum) / total for stratum in strata]
-    sign = -1.0 if of.metric.better == "lower" else 1.0
-    return best_arm([_pooled([stratum[index] for stratum in strata], shares, sign) for index in range(variants)])
 
 
-def _stratum(of: Measured, arms: Sequence[npt.NDArray[np.bool_]], inside: npt.NDArray[np.bool_]) -> list[Moments]:
-    """Every variant's figures in one phase; nothing where one of them has none."""
-    try:
-        found = [sample(of, arm & inside).moments for arm in arms]
-    except InputError:
-        return []
-    return found if all(arm.n >= 2 and arm.m2 > 0 for arm in found) else []
+class _Arm(NamedTuple):
+    """What an arm's mean is taken over, and the variance that would have if all arms' units spread alike."""
+
+    own: Moments
+    common: float
 
 
-def _pooled(arms: Sequence[Moments], shares: Sequence[float], sign: float) -> Moments:
-    """The weighted mean, with the standard error that it has."""
-    mean = fsum(share * arm.mean for share, arm in zip(shares, arms, strict=True))
-    variance = fsum((share * arm.std_error) ** 2 for share, arm in zip(shares, arms, strict=True))
-    n = sum(arm.n for arm in arms)
-    return Moments(n, sign * mean, variance * n * (n - 1))
+def _alike(arms: Sequence[Moments]) -> list[_Arm]:
+    common = fsum(arm.m2 for arm in arms) / sum(arm.n - 1 for arm in arms)
+    return [_Arm(arm, common) for arm in arms]
+
+
+def _scored(found: Weighed) -> list[_Arm]:
+    """A unit's score under its own variant is its value's distance from what was expected, by its probability."""
+    count = len(found.arms)
+    rows = np.arange(count)
+    means = found.scores.mean(axis=0)
+    distance = found.p[rows, found.arms] * (found.scores[rows, found.arms] - means[found.arms])
+    spread = float(distance @ distance) / (count - len(means))
+    commons = (spread * (1 / found.p).mean(axis=0)).tolist()
+    return [_Arm(Moments.of(scores), common) for scores, common in zip(found.scores.T, commons, strict=True)]
+
+
+def _steadied(arm: _Arm, known: float, sign: float) -> Moments:
+    own, common = arm
+    variance = (known * own.variance + LEAST_ACTIVE * common) / (known + LEAST_ACTIVE)
+    return Moments(own.n, sign * own.mean, variance * (own.n - 1))

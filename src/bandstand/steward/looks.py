@@ -27,7 +27,7 @@ def _look(log: EventLog, name: str, course: Course, snapshots: Snapshots | None)
     try:
         found = report(log, name, snapshots=snapshots)
         due = _due(course, found.at)
-        wanted = act(found, definition, chances=_chances(log, name, course, snapshots) if due else None)
+        wanted = act(found, definition, chances=_chances(log, name, snapshots) if due else None)
     except Exception as error:  # whatever it is, it must not keep other experiments from being stopped
         return Look(name, error=str(error) or type(error).__name__)
     failing = tuple(f"{check.name}: {check.text}" for check in found.health if check.ok is False)
@@ -40,10 +40,10 @@ def _due(course: Course, at: float) -> bool:
     return definition.allocation == "adaptive" and at - course.phases[-1] >= definition.reweigh_hours * _HOUR_S
 
 
-def _chances(log: EventLog, name: str, course: Course, snapshots: Snapshots | None) -> tuple[float, ...] | None:
+def _chances(log: EventLog, name: str, snapshots: Snapshots | None) -> tuple[float, ...] | None:
     gathered = gather(log, name, snapshots)
     experiment: Experiment = gathered.life.experiment
     count = len(experiment.variants)
     seen = units(gathered, slates=gathered.each_slate(history=False))
     (metric,) = (one for one in experiment.metrics if one.role == "decision")
-    return chances(measured(metric, seen, at=gathered.life.at), seen, course.phases, variants=count)
+    return chances(measured(metric, seen, at=gathered.life.at), seen, variants=count)
