@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from bandstand.chance import bits
 from bandstand.events import Exposed
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.metrics import Metric
+from bandstand.report.health import _uneven
+from bandstand.stats.moments import PairMoments
 
 from .logs import DAY, START, At, check, comparison, earned, experiment, reported, saw, users
 
@@ -59,6 +62,51 @@ def test_a_variant_that_loses_more_of_its_exposures_breaks_the_report() -> None:
     ok, text = check(worse, "exposures")
     assert ok is False
     assert "one of them is shown less reliably" in text
+
+
+def often(variant: str, *, silent: int) -> list[At]:
+    """A hundred users with twenty slates each, of whom some never report an exposure."""
+    facts: list[At] = []
+    for k in range(100):
+        for n in range(20):
+            facts.append(saw(f"{variant}{k}-{n}", variant, f"{variant}-{k}", n=1, shown=False))
+            if k >= silent:
+                facts.append((START + 1, Exposed(f"{variant}{k}-{n}")))
+    return facts
+
+
+def test_exposures_are_lost_by_units_and_not_by_decisions() -> None:
+    """15 and 25 of 100 users who never report: p = 0.08 by users (χ²), 0.0004 by their 4000 decisions."""
+    ok, text = check(reported(experiment(), often("control", silent=15) + often("treatment", silent=25)), "exposures")
+    assert (ok, text.split(" decisions")[0]) == (None, "800 of 4000")
+    worse = reported(experiment(), often("control", silent=5) + often("treatment", silent=25))
+    assert check(worse, "exposures")[0] is False
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share"),
+    [((2000, 2000), 0.2), ((400, 3600), 0.1), ((100, 1900), 0.03), ((1000, 1000, 1000), 0.4)],
+    ids=lambda some: str(some),
+)
+def test_loss_by_chance_is_seldom_called_uneven(sizes: tuple[int, ...], share: float) -> None:
+    rng = np.random.default_rng(bits("uneven", str(sizes)))
+    runs, alarms = 1000, 0
+    for _ in range(runs):
+        decided = [rng.geometric(1 / 20, size) for size in sizes]
+        lost = [PairMoments.of(count * (rng.random(len(count)) < share), count) for count in decided]
+        alarms += _uneven(lost)
+    assert alarms <= binom.ppf(0.999, runs, 0.003)  # a skewed sum has a little more beyond 3.3 errors than a normal
+
+
+def test_a_variant_that_loses_all_or_a_small_one_that_loses_more_is_found() -> None:
+    ones = np.ones(500)
+    assert _uneven([PairMoments.of(0 * ones, ones), PairMoments.of(ones, ones)])
+    small, many = np.repeat([1.0, 0.0], [30, 70]), np.repeat([1.0, 0.0], [190, 1710])
+    assert _uneven([PairMoments.of(small, np.ones(100)), PairMoments.of(many, np.ones(1900))])
+    assert not _uneven(
+        [PairMoments.of(small[29::3], np.ones(24)), PairMoments.of(0 * ones, ones)]
+    )  # one of 24, and none
+    assert not _uneven([PairMoments.of(ones, ones), PairMoments.of(ones, ones)])
 
 
 def test_a_variant_that_is_shown_much_later_is_pointed_out() -> None:

@@ -62,6 +62,7 @@ def assigned(phase: np.ndarray, variant: np.ndarray, values: np.ndarray, weights
         merged=0,
         decided=np.bincount(variant),
         unseen=np.zeros(2, np.int64),
+        lost=(),
         lag_s=np.empty(0),
         lag_variant=np.empty(0, np.int64),
         chances=Chances(p, phase, p, variant),

@@ -13,6 +13,7 @@ from bandstand.report.index import ABSENT
 from bandstand.report.ledger import JOINS, Ledger, Rows
 from bandstand.report.phases import Chances, Entered, chances
 from bandstand.report.stretch import WHOLE, Floats, Ints
+from bandstand.stats.moments import PairMoments
 
 _SPAN = 1 << 20
 """Above any position on a page, so that a decision and a position make one number."""
@@ -32,9 +33,9 @@ class Units(NamedTuple):
     """One row for each unit that took part under exactly one variant, with all that it did; `who` is its mark.
 
     `crossed` saw more than one and are left out, for their behaviour speaks for none; of these `merged` did so as two
-    units of one person. `unseen` are the decisions that
-    nobody was shown, by variant, and `decided` all of them. `values` are the rewards by name as they came.
-    `chances` is None where the weights never changed.
+    units of one person. `unseen` are the decisions that nobody was shown, by variant, and `decided` all of them; `lost`
+    are both of each unit that had a decision, shown or not, by the variant of its first assignment, and empty where all
+    were shown at once. `values` are the rewards by name as they came. `chances` is None where weights never changed.
     """
 
     who: Ints
@@ -48,6 +49,7 @@ class Units(NamedTuple):
     merged: int
     decided: Ints
     unseen: Ints
+    lost: tuple[PairMoments, ...]
     lag_s: Floats
     lag_variant: Ints
     chances: Chances | None
@@ -98,6 +100,7 @@ def units(gathered: Gathered, *, slates: bool) -> Units:
         merged=both.merged,
         decided=ledger.decided,
         unseen=np.bincount(ledger.deferred["variant"][~seen.ever], minlength=len(ledger.decided)),
+        lost=_lost(ledger, seen),
         lag_s=(seen.at - ledger.deferred["at"])[seen.ever],
         lag_variant=ledger.deferred["variant"][seen.ever].astype(np.int64),
         chances=chances(
@@ -173,6 +176,16 @@ def _shown(ledger: Ledger, seen: _Seen, row: Ints, since: Floats) -> Mapping[Ter
         Term("picks"): _events(row, since, unit, at, picks, least=0.0),
         Term("decisions"): _events(row, since, unit, at, None, least=0.0),
     }
+
+
+def _lost(ledger: Ledger, seen: _Seen) -> tuple[PairMoments, ...]:
+    if not len(ledger.deferred):
+        return ()
+    units, variant = ledger.deferred["unit"], ledger.units["entered"]
+    unseen, late = (np.bincount(of, minlength=len(variant)) for of in (units[~seen.ever], units))
+    decided = ledger.units["slates"] + late
+    sides = [(variant == index) & (decided > 0) for index in range(len(ledger.decided))]
+    return tuple(PairMoments.of(unseen[side], decided[side]) for side in sides)
 
 
 def _summed(ledger: Ledger, seen: _Seen, row: Ints, order: Ints, since: Floats) -> Mapping[Term, Events]:

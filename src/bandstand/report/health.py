@@ -1,8 +1,10 @@
 """Whether an experiment's figures can be believed; asked before any of them is read."""
 
 from collections.abc import Iterator, Sequence
+from math import fsum
 
 import numpy as np
+from scipy.stats import chi2
 
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.formula import Term
@@ -13,6 +15,7 @@ from bandstand.report.measure import Measured, matured
 from bandstand.report.phases import Chances, unfair
 from bandstand.report.result import Arm, Check
 from bandstand.report.weighed import INSTEAD
+from bandstand.stats.moments import Moments, PairMoments
 from bandstand.stats.propensities import propensity_fit
 from bandstand.stats.sample_ratio import LEAST_EXPECTED, sample_ratio
 from bandstand.stats.sequential_ratio import sequential_sample_ratio
@@ -115,23 +118,47 @@ def _exposures(experiment: Experiment, units: Units) -> Iterator[Check]:
     lost = units.unseen / np.maximum(decided, 1)
     shares = " : ".join(f"{share:.1%}".replace("%", " %") for share in lost)
     text = f"{unseen} of {int(decided.sum())} decisions wait for an exposure and do not count until then"
-    # If exposure does not depend on the variant, decisions that were exposed split as all decisions do.
-    names = [variant.name for variant in experiment.variants]
-    seen = dict(zip(names, (decided - units.unseen).tolist(), strict=True))
-    made = {name: float(count) for name, count in zip(names, decided.tolist(), strict=True)}
-    uneven = len(names) > 1 and min(made.values()) > 0
-    if uneven and sample_ratio(seen, made, alpha=_LOSS_ALPHA).ok is False:
+    if _uneven(units.lost):
         why = f"; of the variants' decisions {shares} wait, too unequal for chance: one of them is shown less reliably"
         yield Check("exposures", False, text + why + "; find out why before reading the results")
     else:
         yield Check("exposures", None, text)
     if len(units.lag_s):
-        delays = [units.lag_s[units.lag_variant == index] for index in range(len(names))]
+        delays = [units.lag_s[units.lag_variant == index] for index in range(len(decided))]
         medians = [float(np.median(delay)) for delay in delays if len(delay)]
         told = " : ".join(f"{median:.3g}" for median in medians)
         slow = len(medians) > 1 and max(medians) > 2 * min(medians) + 1.0
         why = "; one variant is shown much later than another, which changes who waits for it" if slow else ""
         yield Check("exposure lag", None if slow else True, f"half are shown within {told} s{why}")
+
+
+def _uneven(lost: Sequence[PairMoments]) -> bool:
+    r"""Whether variants lose other shares of their decisions than chance explains, with the unit as what is drawn: one
+    whose app does not report loses all of its exposures.
+
+    .. math:: X^2 = \sum_v n_v \, \bar z_v^2 / s_z^2, \qquad z_i = \text{unseen}_i - R \, \text{decided}_i
+
+    with R and the spread of all variants' units: the score test of the ratio's delta method. Welch's would take a small
+    arm's spread from what it happened to lose, which is none where it lost nothing. Not assessed below five units'
+    worth of exposures lost, or seen, in an arm of its size, after Kish's (Σx)²/Σx².
+    """
+    whole = sum(lost, PairMoments())
+    if len(lost) < 2 or not all(arm.num.n for arm in lost):
+        return False
+    unseen, decided = whole.num, whole.den
+    seen = Moments(unseen.n, decided.mean - unseen.mean, unseen.m2 + decided.m2 - 2 * whole.cross)
+    least = min(arm.num.n for arm in lost) / unseen.n
+    if least * min(_worth(unseen), _worth(seen)) < LEAST_EXPECTED:
+        return False
+    ratio = whole.ratio()
+    apart = [arm.num.n * ((arm.num.mean - ratio.mean * arm.den.mean) / decided.mean) ** 2 for arm in lost]
+    return float(chi2.sf(fsum(apart) / ratio.variance, len(lost) - 1)) < _LOSS_ALPHA
+
+
+def _worth(of: Moments) -> float:
+    """To how many units, all with the same count, theirs come."""
+    squares = of.n * of.mean**2 + of.m2
+    return (of.n * of.mean) ** 2 / squares if squares else 0.0
 
 
 def _dead(experiment: Experiment, table: Sequence[Measured]) -> Iterator[Check]:
