@@ -28,6 +28,11 @@ def test_weights_add_up_and_none_is_below_the_floor(some: list[float], share: fl
     assert weights[int(np.argmax(some))] == max(weights)
 
 
+def test_the_best_of_a_tie_has_no_less_than_the_other() -> None:
+    first, second, third = allotted([0.0, 1.0, 1.0], floor=1 / 6)
+    assert second >= third > first
+
+
 def test_weights_are_the_chances_above_the_floor() -> None:
     assert allotted([0.0, 0.25, 0.75], floor=0.1) == (0.1, 0.275, 0.625)
     # where clipping and dividing by the sum would leave 0.05 / 1.1 = 0.045, below the floor

@@ -30,6 +30,8 @@ def allotted(chances: Sequence[float], *, floor: float) -> tuple[float, ...]:
     weights = [round(floor + int(spare * chance / total * _STEPS) / _STEPS, 12) for chance in chances]
     best = max(range(len(chances)), key=chances.__getitem__)
     weights[best] = round(weights[best] + 1 - fsum(weights), 12)  # what rounding down left over
+    top = max(range(len(weights)), key=weights.__getitem__)  # of a tie, rounding may leave another 1e-12 above
+    weights[best], weights[top] = weights[top], weights[best]
     return tuple(weights)
 
 
