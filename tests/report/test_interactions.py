@@ -89,6 +89,36 @@ def test_variants_that_follow_each_other_are_pointed_out() -> None:
     assert "Find out which before reading either" in split.text
 
 
+def heavier(of: Experiment, at: float) -> At:
+    sides = zip(of.variants, (0.1, 0.9), strict=True)
+    put = replace(of, sticky=True, variants=tuple(replace(one, weight=weight) for one, weight in sides))
+    return at, ExperimentPut(of.name, msgspec.Raw(msgspec.json.encode(put)))
+
+
+@pytest.mark.parametrize(
+    ("moved", "which"), [("xy", "'x' and 'y'"), ("x", "'x'"), ("y", "'y'")], ids=["both", "ours", "the other"]
+)
+def test_experiments_whose_weights_changed_are_not_said_to_depend_on_each_other(moved: str, which: str) -> None:
+    # Trap: two that were both moved from 50 to 90 % share the calendar, and χ² of all pairs tells nothing else.
+    chance, users = np.random.default_rng(bits(f"moved {moved}")), 1200
+    facts: list[At] = [heavier(of, START + 599.5) for of in (experiment(), OTHER) if of.name in moved]
+    for k in range(users):
+        phases = [int(k >= 600 and name in moved) for name in "xy"]
+        ours, theirs = (int(chance.random() < (0.5, 0.9)[phase]) for phase in phases)
+        for name, side, phase, layer in (
+            ("x", ARMS[ours], phases[0], "default"),
+            ("y", THEIRS[theirs], phases[1], "other"),
+        ):
+            seen = saw(f"{name}{k}", "", f"u{k}", at=START + k)[1]
+            facts.append((START + k, replace(seen, assignments=(Assignment(name, side, layer, phase),))))  # type: ignore[type-var]
+        facts.append(earned(f"x{k}", f"u{k}", value=float(chance.poisson(2 + phases[0])), at=START + k))
+    made = log_of(experiment(sticky=True), [*beside(replace(OTHER, sticky=True)), *facts])
+    (one,) = found(report(made, "x", pairs=True))
+    assert (one.ok, one.p_value, one.units) == (None, None, users)
+    assert one.text.startswith(f"not told: the weights of {which} changed while the 1,200 users in both came")
+    assert "compare within one phase" in one.text
+
+
 def test_too_few_in_a_pair_of_variants_cannot_be_told() -> None:
     (one,) = found(pairs(visits("few", 300)))
     assert (one.ok, one.p_value) == (None, None)

@@ -3,12 +3,15 @@
 from io import StringIO
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from scipy import stats
 
 from bandstand.chance import bits
+from bandstand.events import Assignment, Decided, ExperimentPut
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.metrics import Metric
 from bandstand.report import Report, report
@@ -67,6 +70,9 @@ FADING = visits("fades", 600, first=1.5, last=0.4)
 def test_an_effect_that_fades_is_told_with_its_slope_and_both_ends(faded: Report) -> None:
     (one,) = faded.novelty
     assert one.change == "fades"
+    assert one.low is not None
+    assert one.slope is not None
+    assert one.high is not None
     assert one.low < one.slope < one.high < 0
     assert [day.day for day in one.days] == list(range(1, len(one.days) + 1))
     assert one.days[0].low < 1.5 < one.days[0].high
@@ -146,6 +152,77 @@ def test_text_and_page_say_that_an_effect_fades(faded: Report) -> None:
     text = page(faded)
     assert "clicks: the effect by days since first exposure" in text
     assert "the effect fades" in text
+
+
+def reweighed(name: str, *, later: float, users: int = 500) -> list[At]:
+    """Users of whom the second half come a little later, when the treatment's weight is `later`. What they do falls in
+    the first half from day to day and rises in the second, whatever their variant."""
+    chance = np.random.default_rng(bits(name))
+    facts: list[At] = []
+    if later != 0.5:
+        sides = zip(experiment().variants, (1 - later, later), strict=True)
+        put = experiment(sticky=True, variants=tuple(replace(one, weight=weight) for one, weight in sides))
+        facts.append((START + users // 2 - 0.5, ExperimentPut("x", msgspec.Raw(msgspec.json.encode(put)))))
+    for k in range(users):
+        phase = int(k >= users // 2)
+        arm = ("control", "treatment")[int(chance.random() < (0.5, later)[phase])]
+        for day in range(6):
+            at, fact = saw(f"{k}-{day}", arm, f"u{k}", at=START + day * DAY + k, n=1)
+            assert isinstance(fact, Decided)
+            facts.append((at, replace(fact, assignments=(Assignment("x", arm, "default", phase * (later != 0.5)),))))
+            value = 2 + (-0.3, 0.3)[phase] * (day - 2.5) + chance.normal(0, 0.5)
+            facts.append(earned(f"{k}-{day}", f"u{k}", value=value, at=at + 1))
+    return facts
+
+
+def followed(facts: list[At], *metrics: Metric) -> Report:
+    made = experiment(*metrics, analysis=Analysis(units=1000), sticky=True)
+    return report(log_of(made, facts, end=START + 7 * DAY), "x", history=True)
+
+
+def test_nothing_is_told_where_weights_changed_between_the_users() -> None:
+    # Trap: the treatment has more of the later users, whose figures rise from day to day; nothing has an effect.
+    found = followed(reweighed("moved", later=0.9))
+    (one,) = found.novelty
+    assert (one.change, one.days, one.slope, one.p_value) == (None, (), None, None)
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(render(found))
+    text = " ".join(console.export_text().split())
+    assert "Whether effects last is not told: the weights changed between the units" in text
+    assert "Compare within one phase" in text
+    assert steady(found) == []
+    (calm,) = followed(reweighed("stayed", later=0.5)).novelty
+    assert calm.change is None
+    assert len(calm.days) == 6
+
+
+def test_weights_that_changed_after_the_users_came_hide_nothing() -> None:
+    facts = reweighed("later", later=0.5)
+    sides = zip(experiment().variants, (0.1, 0.9), strict=True)
+    put = experiment(sticky=True, variants=tuple(replace(one, weight=weight) for one, weight in sides))
+    (one,) = followed([*facts, (START + 6 * DAY, ExperimentPut("x", msgspec.Raw(msgspec.json.encode(put))))]).novelty
+    assert len(one.days) == 6
+
+
+def test_several_metrics_are_corrected_for_their_number_and_say_that_they_hold_for_one_look() -> None:
+    metrics = tuple(Metric(f"clicks {k}", "click", cap=0.99 - k / 100) for k in range(4))
+    found = alone(FADING, *metrics, rule=Analysis("fixed", units=2))
+    p_values = sorted(one.p_value for one in found if one.p_value is not None)
+    holm = np.maximum.accumulate([min(1.0, (4 - k) * p) for k, p in enumerate(p_values)])
+    assert sorted(one.p_adjusted for one in found if one.p_adjusted is not None) == pytest.approx(holm)
+    assert all("after correction for 4, for one look" in one.text for one in found)
+
+
+def test_a_slope_that_is_told_by_itself_only_is_no_change_among_many() -> None:
+    def asked(count: int, last: float) -> Novelty:
+        metrics = tuple(Metric(f"clicks {k}", "click", cap=0.99 - k / 1000) for k in range(count))
+        return alone(visits("weak", 500, first=0.9, last=last), *metrics, rule=Analysis("fixed", units=2))[0]
+
+    one, many = asked(1, 0.6), asked(8, 0.6)
+    assert one.p_value is not None
+    assert 0.05 / 8 < one.p_value < 0.05
+    assert one.change is not None
+    assert many.change is None
 
 
 @pytest.mark.calibration

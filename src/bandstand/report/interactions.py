@@ -14,6 +14,7 @@ from bandstand.report.exposure import Units
 from bandstand.report.gathered import Life
 from bandstand.report.infer import LEAST_UNITS
 from bandstand.report.measure import Measured, sample
+from bandstand.report.phases import changed
 from bandstand.report.result import Interaction
 from bandstand.report.stretch import Ints
 from bandstand.stats.interaction import interaction
@@ -59,7 +60,8 @@ def interactions(
     experiment: Experiment, units: Units, table: Sequence[Measured], others: Sequence[Other]
 ) -> tuple[Interaction, ...]:
     """Of each other experiment: do assignments depend on each other, and does it change what a decision metric says?
-    p-values are corrected by Holm's method over all that is asked."""
+    p-values are corrected by Holm's method over all that is asked. Nothing is told where the weights of either changed
+    between the units in both: two that moved together depend on each other by the calendar alone."""
     found = [one for other in others for one in _pair(experiment, units, table, other)]
     asked = [k for k, one in enumerate(found) if one.p_value is not None]
     for k, p_value in zip(asked, adjusted([found[k].p_value or 0.0 for k in asked], method="holm"), strict=True):
@@ -92,6 +94,19 @@ def _pair(experiment: Experiment, units: Units, table: Sequence[Measured], other
     if counts.min() < LEAST_UNITS:
         have = f"{about.units:,} {experiment.unit}s are in both, {counts.min():,} in the rarest pair of variants"
         yield msgspec.structs.replace(about, text=f"{have}; to tell takes {LEAST_UNITS} in each.")
+        return
+    moved = [
+        f"'{of.name}'"
+        for of, by, those in ((experiment, units, ours), (other.experiment, other.units, there))
+        if changed(by.chances, those)
+    ]
+    if moved:
+        which = (
+            f"the weights of {' and '.join(moved)} changed while the {about.units:,} {experiment.unit}s in both came"
+        )
+        remedy = "compare within one phase: run both by weights that stay, under new names"
+        text = f"not told: {which}, so pairs of variants, and their plain means, differ in when theirs came; {remedy}."
+        yield msgspec.structs.replace(about, text=text)
         return
     yield msgspec.structs.replace(about, p_value=float(chi2_contingency(counts, correction=False).pvalue))
     for of in table:

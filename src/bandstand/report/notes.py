@@ -46,8 +46,8 @@ def of_frozen(report: Report) -> Report:
 
 
 def lasting(report: Report) -> list[str]:
-    """Effects that change with the days since a unit's first exposure."""
-    return [one.text for one in report.novelty if one.change is not None]
+    """Effects that change with the days since a unit's first exposure, or why that cannot be told."""
+    return list(dict.fromkeys(one.text for one in report.novelty if one.change is not None or not one.days))
 
 
 def steady(report: Report) -> list[str]:
@@ -58,7 +58,9 @@ def steady(report: Report) -> list[str]:
         f"Whether effects last cannot be told: half of the {report.unit}s, and 100 of each variant, must have been "
         "there for three days; quantiles and retention are not followed."
     )
-    return [one.text for one in report.novelty if one.change is None] or ([] if report.novelty else [early])
+    return [one.text for one in report.novelty if one.change is None and one.days] or (
+        [] if report.novelty else [early]
+    )
 
 
 def beside(report: Report) -> list[Check]:

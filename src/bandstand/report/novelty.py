@@ -1,7 +1,7 @@
 """Does an effect last: by days since each unit's own first exposure, of the same units on every day."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ from bandstand.experiments.metrics import DAY_S, Metric, formula
 from bandstand.report.exposure import Units
 from bandstand.report.infer import LEAST_UNITS
 from bandstand.report.measure import Mask, column
+from bandstand.report.phases import changed
 from bandstand.report.result import Change, Day, Novelty
 from bandstand.stats.means import Difference, difference
 from bandstand.stats.moments import Moments
+from bandstand.stats.multiple import adjusted
 from bandstand.stats.sequences import Sequence as AlwaysValid
 from bandstand.stats.sequences import difference_sequence
 from bandstand.stats.trend import linearised_ratios, slopes
@@ -35,19 +37,48 @@ def novelty(experiment: Experiment, units: Units, *, until: float) -> tuple[Nove
     the units, and `LEAST_UNITS` in each variant, have been there for three days.
 
     A calendar day mixes units at their first visit with old ones, ever fewer of the former; and were units left out
-    once they are too young, later days would be of other units than earlier ones.
+    once they are too young, later days would be of other units than earlier ones. Where weights changed between these
+    units nothing is told, for then arms differ in when their units came.
+
+    p-values are corrected by Holm's method over metrics and variants, for one look: on another day the slope is over
+    other days, so looks have no guarantee together.
     """
     days = _days(units, until)
     panel = units.first + days * DAY_S <= until
     sizes = [int(np.count_nonzero(panel & (units.variant == index))) for index in range(len(experiment.variants))]
     if days < LEAST_DAYS or min(sizes) < LEAST_UNITS:
         return ()
+    metrics = [
+        one for one in experiment.metrics if one.role == "decision" and one.kind not in ("quantile", "retention")
+    ]
+    if changed(units.chances, panel):
+        text = (
+            "Whether effects last is not told: the weights changed between the units that would be compared, so the "
+            "arms differ in when theirs came. Compare within one phase: run it by weights that stay, under a new name."
+        )
+        return tuple(
+            Novelty(one.name, treatment.name, sum(sizes), text=text)
+            for one in metrics
+            for treatment in experiment.variants[1:]
+        )
+    found = [one for metric in metrics for one in _of_metric(experiment, metric, units, panel, days)]
+    corrected = adjusted([one.slope.p_value for one in found], method="holm")
     return tuple(
-        one
-        for metric in experiment.metrics
-        if metric.role == "decision" and metric.kind not in ("quantile", "retention")
-        for one in _of_metric(experiment, metric, units, panel, days)
+        _judged(experiment, one, p_value, family=len(found)) for one, p_value in zip(found, corrected, strict=True)
     )
+
+
+class _Followed(NamedTuple):
+    """A metric's effect of one variant on each day, on the first and the last third of them, and how much it changes
+    a day."""
+
+    metric: str
+    variant: str
+    units: int
+    daily: Sequence[Difference]
+    early: Difference
+    late: Difference
+    slope: Difference | AlwaysValid
 
 
 def _days(units: Units, until: float) -> int:
@@ -57,7 +88,7 @@ def _days(units: Units, until: float) -> int:
     return min(MOST_DAYS, int(np.quantile(until - units.first, 1 - _SHARE) // DAY_S))
 
 
-def _of_metric(experiment: Experiment, metric: Metric, units: Units, panel: Mask, days: int) -> Iterator[Novelty]:
+def _of_metric(experiment: Experiment, metric: Metric, units: Units, panel: Mask, days: int) -> Iterator[_Followed]:
     whole = formula(metric)
     above = _by_day(whole, units, days, metric.cap)
     below = None if whole.below is None else _by_day(Formula(whole.below), units, days, None)
@@ -68,7 +99,7 @@ def _of_metric(experiment: Experiment, metric: Metric, units: Units, panel: Mask
 
     for index, variant in enumerate(experiment.variants[1:], start=1):
         try:
-            yield _judged(experiment, metric, variant.name, daily(index), daily(0))
+            yield _followed(experiment, metric, variant.name, daily(index), daily(0))
         except InputError:  # nothing comes on some day, or nothing varies
             continue
 
@@ -80,40 +111,54 @@ def _by_day(wanted: Formula, units: Units, days: int, cap: float | None) -> Tabl
     return table
 
 
-def _judged(experiment: Experiment, metric: Metric, variant: str, ours: Table, theirs: Table) -> Novelty:
+def _followed(experiment: Experiment, metric: Metric, variant: str, ours: Table, theirs: Table) -> _Followed:
     alpha, pair = experiment.alpha, (slopes(ours), slopes(theirs))
     daily = [difference(Moments.of(a), Moments.of(b), alpha=alpha) for a, b in zip(ours.T, theirs.T, strict=True)]
-    found: Difference | AlwaysValid = difference(*pair, alpha=alpha)
+    slope: Difference | AlwaysValid = difference(*pair, alpha=alpha)
     if experiment.analysis.method == "always-valid":
-        found = difference_sequence(*pair, horizon=experiment.analysis.units, alpha=alpha)
-    slope, third = pair[0].mean - pair[1].mean, -(-len(daily) // 3)
+        slope = difference_sequence(*pair, horizon=experiment.analysis.units, alpha=alpha)
+    third = _third(len(daily))
     early, late = (
         difference(Moments.of(ours[:, days].mean(axis=1)), Moments.of(theirs[:, days].mean(axis=1)), alpha=alpha)
         for days in (slice(third), slice(-third, None))
     )
-    change = _change(early, late, alpha) if found.p_value < alpha else None
-    told = f"{slope:+.3g} a day [{found.low:+.3g}, {found.high:+.3g}]"
-    days, whose = len(daily), f"of a {experiment.unit}"
-    text = f"{metric.name}, {variant}: no change of the effect can be told up to day {days} {whose} ({told})."
+    return _Followed(metric.name, variant, len(ours) + len(theirs), daily, early, late, slope)
+
+
+def _judged(experiment: Experiment, of: _Followed, p_value: float, *, family: int) -> Novelty:
+    alpha, slope, days, whose = experiment.alpha, _value(of.slope), len(of.daily), f"of a {experiment.unit}"
+    change = _change(of.early, of.late, alpha) if p_value < alpha else None
+    many = f" after correction for {family}" if family > 1 else ""
+    told = f"{slope:+.3g} a day [{of.slope.low:+.3g}, {of.slope.high:+.3g}], p = {p_value:.2g}{many}, for one look"
+    name = f"{of.metric}, {of.variant}"
+    text = f"{name}: no change of the effect can be told up to day {days} {whose} ({told})."
     if change is not None:
-        start, end = (
-            f"{early.difference:+.3g} on days 1 to {third}",
-            f"{late.difference:+.3g} on days {days - third + 1} to",
-        )
+        third = _third(days)
+        start = f"{of.early.difference:+.3g} on days 1 to {third}"
+        end = f"{of.late.difference:+.3g} on days {days - third + 1} to"
         ends = f"from {start} {whose} to {end} {days}"
-        text = f"{metric.name}, {variant}: the effect {change}, {ends} ({told}); the overall figure is between them."
+        text = f"{name}: the effect {change}, {ends} ({told}); the overall figure is between them."
     return Novelty(
-        metric=metric.name,
-        variant=variant,
-        units=len(ours) + len(theirs),
-        days=tuple(Day(day, one.difference, one.low, one.high) for day, one in enumerate(daily, start=1)),
+        metric=of.metric,
+        variant=of.variant,
+        units=of.units,
+        days=tuple(Day(day, one.difference, one.low, one.high) for day, one in enumerate(of.daily, start=1)),
         slope=slope,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
+        low=of.slope.low,
+        high=of.slope.high,
+        p_value=of.slope.p_value,
+        p_adjusted=p_value,
         change=change,
         text=text,
     )
+
+
+def _value(slope: Difference | AlwaysValid) -> float:
+    return slope.difference if isinstance(slope, Difference) else slope.value
+
+
+def _third(days: int) -> int:
+    return -(-days // 3)
 
 
 def _change(early: Difference, late: Difference, alpha: float) -> Change:

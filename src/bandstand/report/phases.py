@@ -57,6 +57,12 @@ def chances(
     return Chances(weights[phase[compared]], phase[compared], weights[phase[took_part]], variant[took_part])
 
 
+def changed(by: Chances | None, among: Mask | Ints) -> bool:
+    """Whether weights changed between those `among` the units that are compared, so that plain means of them tell when
+    they came as well."""
+    return by is not None and len(np.unique(by.phase[among])) > 1
+
+
 def unfair(experiment: Experiment) -> str | None:
     """Why units that are compared are no fair sample where weights changed, or None."""
     if experiment.coverage < 1:

@@ -84,8 +84,11 @@ def forest(report: Report) -> str | None:
     return drawn(draw, height_in=0.8 + 0.34 * len(rows))
 
 
-def by_day(found: Novelty, unit: str) -> str:
+def by_day(found: Novelty, unit: str) -> str | None:
     """The difference on each day of units, and the line that its slope is of."""
+    slope = found.slope
+    if slope is None:
+        return None
 
     def draw(axes: "Axes") -> None:
         axes.axhline(0, color=_INK, linewidth=0.8)
@@ -93,7 +96,7 @@ def by_day(found: Novelty, unit: str) -> str:
         reach = [[one.difference - one.low for one in found.days], [one.high - one.difference for one in found.days]]
         axes.errorbar(days, values, yerr=reach, fmt="o", color=COLOURS[0], markersize=4.5, linewidth=1.4)
         middle, centre = sum(values) / len(values), (days[0] + days[-1]) / 2
-        ends = [middle + found.slope * (day - centre) for day in (days[0], days[-1])]
+        ends = [middle + slope * (day - centre) for day in (days[0], days[-1])]
         axes.plot([days[0], days[-1]], ends, color=COLOURS[1], linewidth=1.6, linestyle="-" if found.change else ":")
         axes.set_xlabel(f"day of a {unit} (of {found.units:,} who have been there for all)")
         axes.set_ylabel("difference a day")

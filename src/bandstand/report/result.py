@@ -152,18 +152,20 @@ class Day(msgspec.Struct, frozen=True):
 class Novelty(msgspec.Struct, frozen=True):
     """A decision metric's effect by days since first exposure, of `units` that have been there on all of these days,
     each under 1 − α on its own. `slope` is how much it changes a day, with its interval and p-value by the experiment's
-    method, and `change` what that amounts to, None where it may be nothing."""
+    method, for one look; `p_adjusted` is corrected over metrics and variants, and `change` what that amounts to, None
+    where it may be nothing. Where it cannot be told, `text` says why, and there are no days."""
 
     metric: str
     variant: str
     units: int
-    days: tuple[Day, ...]
-    slope: float
-    low: float
-    high: float
-    p_value: float
-    change: Change | None
-    text: str
+    days: tuple[Day, ...] = ()
+    slope: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    change: Change | None = None
+    text: str = ""
 
 
 class Point(msgspec.Struct, frozen=True):
