@@ -13,6 +13,7 @@ from bandstand.chance import bits
 from bandstand.configuration import definitions, recorded
 from bandstand.engine import Engine
 from bandstand.events import ExperimentMoved, Request
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.metrics import Metric
 from bandstand.model import Model
@@ -121,7 +122,10 @@ def _holds(found: Range | None, truth: float) -> bool:
 
 def _experiment(seed: int) -> Experiment:
     variants = (Variant("control", "logger", 0.5), Variant("challenger", "challenger", 0.5))
-    return Experiment("x", "home", variants, salt=f"promise {seed}", metrics=(Metric("clicks", "click"),))
+    once = Analysis("fixed", units=VISITS)  # or a promise is called by a sequence, which calls nearly all kept
+    return Experiment(
+        "x", "home", variants, salt=f"promise {seed}", metrics=(Metric("clicks", "click"),), analysis=once
+    )
 
 
 def _shares(world: World, chance: np.random.Generator, *, floor: float) -> Shares:

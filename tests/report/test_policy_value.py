@@ -189,6 +189,18 @@ def test_a_report_says_in_words_and_on_the_page_what_policies_are_worth(still: R
     assert html.index("<h2>Metrics</h2>") < html.index("<h2>Policies</h2>")
 
 
+def test_a_frozen_policy_is_said_to_be_another_one_at_each_look(still: Report) -> None:
+    out = StringIO()
+    Console(file=out, width=80).print(render(still))
+    assert "its figures are of another policy and other slates each time" in " ".join(out.getvalue().split())
+    assert "they hold for one look" in page(still)
+    calm = report(run("nothing frozen", visits=20), "x", policies=1)
+    assert "frozen" not in page(calm)
+    early, late = (report(run("moves", LEARNS, visits=visits), "x", policies=1) for visits in (240, 400))
+    moments = [value(each, "treatment", "treatment").frozen_at or 0.0 for each in (early, late)]
+    assert moments[0] < moments[1]
+
+
 def test_the_command_says_them_where_it_is_asked(tmp_path: Path) -> None:
     url, made = f"sqlite:///{tmp_path}/log.db", run("command", visits=230)
     log = open_log(url)

@@ -210,7 +210,10 @@ def _policies(report: Report) -> str:
         for line in policy_text.lines(report)
     ]
     values = table(("", "value", f"over what was shown [{100 * (1 - report.alpha):g} %]", "p"), rows)
-    return f"<h2>Policies</h2><p class='soft'>{escape(policy_text.title(report))}</p>{values}"
+    about = "".join(
+        f"<p class='soft'>{escape(one)}</p>" for one in (policy_text.title(report), *policy_text.about(report))
+    )
+    return f"<h2>Policies</h2>{about}{values}"
 
 
 def _said(line: str) -> str:

@@ -23,6 +23,16 @@ def title(report: Report) -> str:
     return f"'{one.reward}' per slate on the first {where}, by the log's propensities (AIPW, at every look)"
 
 
+def about(report: Report) -> list[str]:
+    """What else must be known to read them."""
+    if all(one.frozen_at is None for one in report.policies):
+        return []
+    return [
+        "A policy is frozen where half of its variant's slates of today had come. That moves with every look, so its "
+        "figures are of another policy and other slates each time: they hold for one look."
+    ]
+
+
 def lines(report: Report) -> Iterator[Line]:
     """For each variant's slates: what they earned, and what other policies would have earned in their place."""
     for one in report.policies:

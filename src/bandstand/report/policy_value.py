@@ -52,7 +52,8 @@ class _Row(NamedTuple):
 
 def policy_values(log: EventLog, life: Life, *, depth: int) -> tuple[PolicyValue, ...]:
     """For every variant's slates, what each other variant's policy would have earned on their first `depth` positions,
-    as it had learned from its own traffic by then; and its own policy, frozen halfway, on the second half.
+    as it had learned from its own traffic by then; and its own policy, frozen halfway, on the second half. Halfway is
+    of the slates that had come by this look, so of the frozen policy each look asks another question.
 
     By the experiment's first decision metric that is a sum of rewards; InputError where there is none.
     """

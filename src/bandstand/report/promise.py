@@ -17,6 +17,7 @@ from bandstand.evaluate import evaluate
 from bandstand.evaluate.question import Question, Target
 from bandstand.evaluate.result import Answer, Evaluation, Figure
 from bandstand.events import Decided, ExperimentMoved, ExperimentPut, Rewarded, StrategyPut, SurfacePut
+from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.metrics import Metric
 from bandstand.recipe import beside, outside
@@ -24,11 +25,13 @@ from bandstand.replay import Progress
 from bandstand.report.compare import differences
 from bandstand.report.exposure import Units, units
 from bandstand.report.gathered import Gathered
+from bandstand.report.infer import enough
 from bandstand.report.measure import Measured, measured, sample
 from bandstand.report.result import Beside, Comparison, Promise, Promised, Range
 from bandstand.report.weighed import weighed
 from bandstand.state import State
 from bandstand.stats.moments import Moments
+from bandstand.stats.sequences import inflation
 from bandstand.store import EventLog, entries
 from bandstand.strategy import varied
 
@@ -59,6 +62,17 @@ def promised(log: EventLog, gathered: Gathered, *, progress: Progress | None = N
         rows=tuple(rows),
         reason=f"Not told of {', '.join(missing)}: no sum of rewards that had come before the start." * bool(missing),
     )
+
+
+class Look(NamedTuple):
+    """How many `units` are measured so far, the `least` of them in one variant, how many `active` ones have a value,
+    and by which rule it may be judged."""
+
+    units: int
+    least: int
+    active: int
+    rule: Analysis
+    alpha: float
 
 
 class _Before(NamedTuple):
@@ -149,13 +163,25 @@ def _rows(gathered: Gathered, seen: Units, metric: Metric, found: Evaluation, be
                 metric=metric.name,
                 reward=metric.reward,
                 variant=variant.name,
-                value=_beside(_estimate(answer), _arm(now, seen, index, alpha=experiment.alpha)),
-                **_against(answer, compared.get(variant.name)),
+                value=beside_promise(
+                    _estimate(answer),
+                    _arm(now, seen, index, alpha=experiment.alpha),
+                    _look(experiment, now, seen, (index,)),
+                ),
+                **_against(answer, compared.get(variant.name), _look(experiment, now, seen, (0, index))),
                 withheld=_withheld(answer),
                 note=_note(target, before) if answer is not None and not answer.refused else "",
             )
         )
     return rows
+
+
+def _look(experiment: Experiment, now: Measured, seen: Units, variants: tuple[int, ...]) -> Look:
+    """Of what these variants measure: by all units, where weights changed and each unit tells of every variant."""
+    sizes = [int(np.count_nonzero(seen.variant == index)) for index in variants]
+    active = np.isin(seen.variant, variants) & (now.above != 0)
+    counted = len(seen) if seen.chances is not None else sum(sizes)
+    return Look(counted, min(sizes), int(np.count_nonzero(active)), experiment.analysis, experiment.alpha)
 
 
 def _answer(found: Evaluation, experiment: Experiment, name: str, reward: str) -> Answer | None:
@@ -188,15 +214,15 @@ def _estimate(answer: Answer | None) -> Range | None:
     return None if answer is None or answer.refused else _range(answer.estimate)
 
 
-def _against(answer: Answer | None, compared: Comparison | None) -> dict[str, Beside]:
+def _against(answer: Answer | None, compared: Comparison | None, look: Look) -> dict[str, Beside]:
     """The difference from the control and the lift over it, of a treatment."""
     if compared is None:
         return {}
     gap = None if answer is None or answer.refused or not answer.compared else answer.difference
     promise = None if gap is None else Range(gap.value, gap.low, gap.high)
-    difference = _beside(promise, _told(compared.difference, compared.low, compared.high))
+    difference = beside_promise(promise, _told(compared.difference, compared.low, compared.high), look)
     lift = _told(compared.lift, compared.lift_low, compared.lift_high)
-    return {"difference": difference, "lift": _beside(None if gap is None else _range(gap.lift), lift)}
+    return {"difference": difference, "lift": beside_promise(None if gap is None else _range(gap.lift), lift, look)}
 
 
 def _arm(now: Measured, seen: Units, index: int, *, alpha: float) -> Range | None:
@@ -215,20 +241,41 @@ def _arm(now: Measured, seen: Units, index: int, *, alpha: float) -> Range | Non
     return Range(of.mean, of.mean - reach, of.mean + reach)
 
 
-def _beside(promise: Range | None, found: Range | None) -> Beside:
+def beside_promise(promise: Range | None, found: Range | None, look: Look) -> Beside:
     r"""Promise p and measurement m are told apart where m − p is, whose interval is that of two independent estimates,
     from their own (MOVER; Zou and Donner 2008, "Construction of confidence limits about effect measures", equation 4):
 
         m − p − √((m − m_low)² + (p_high − p)²)  to  m − p + √((m_high − m)² + (p − p_low)²)
+
+    At every look, where the method is always-valid. The promise's error stays the same while that of the n units
+    shrinks, and m − p errs as a mean of fewer units does, :math:`n' = n\,SE_m^2 / (SE_m^2 + SE_p^2)`: both are Gaussian
+    with the covariance :math:`SE_p^2 + SE_{m,t}^2` of looks s ≤ t. So the sequence is the one of n' units, and begins
+    where all of them do.
     """
     if promise is None or found is None:
         return Beside(promise, found)
+    if look.rule.method == "always-valid":
+        try:
+            enough(look.least, look.active)
+        except InputError:
+            return Beside(promise, found)
     gap = found.value - promise.value
-    if gap > math.hypot(found.value - found.low, promise.high - promise.value):
-        return Beside(promise, found, "above")
-    if -gap > math.hypot(found.high - found.value, promise.value - promise.low):
-        return Beside(promise, found, "below")
-    return Beside(promise, found, "kept")
+    if gap > 0:
+        apart = gap > _reach(found.value - found.low, promise.high - promise.value, look)
+        return Beside(promise, found, "above" if apart else "kept")
+    apart = -gap > _reach(found.high - found.value, promise.value - promise.low, look)
+    return Beside(promise, found, "below" if apart else "kept")
+
+
+def _reach(of_found: float, of_promise: float, look: Look) -> float:
+    """How far measurement and promise must be apart, by the reach of the interval of each at one look."""
+    both = math.hypot(of_found, of_promise)
+    if look.rule.method != "always-valid":
+        return both
+    if not of_found:
+        return math.inf  # nothing varied yet
+    n, alpha = look.units * (of_found / both) ** 2, look.alpha
+    return both * inflation(n, horizon=look.rule.units, alpha=alpha) / float(norm.isf(alpha / 2))
 
 
 def _range(figure: Figure | None) -> Range | None:

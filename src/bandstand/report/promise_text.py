@@ -29,6 +29,11 @@ def heads(report: Report) -> list[str]:
             f"Rewards per shown slate: promised by {found.decisions:,} decisions before the start ({days}, "
             f"{found.estimator}), measured with {report.unit}s as clusters."
         )
+        about.append(
+            "Intervals hold for one look; kept, above and below, by a sequence, at every look."
+            if report.analysis.method == "always-valid"
+            else "Intervals, and so kept, above and below, hold for one look: call it at the end."
+        )
     return about + [found.reason] * bool(found.reason)
 
 

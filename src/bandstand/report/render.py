@@ -113,6 +113,7 @@ def _policies(report: Report) -> list[Text]:
     if not report.policies:
         return []
     found = [Text(), Text("policies", "bold"), Text(policy_text.title(report))]
+    found += map(Text, policy_text.about(report))
     for line in policy_text.lines(report):
         long = len(line.name) > _NAME or not line.value
         found += [Text(line.name)] if long else []

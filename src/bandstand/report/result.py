@@ -193,8 +193,8 @@ class PolicyValue(msgspec.Struct, frozen=True):
 
     The policy is that of the variant `policy`, as it had learned at each moment; where `frozen_at` is there, of `log`
     as it was then, asked about later slates. `value` is the average over the visits that came, `as_shown` what was
-    shown earned there, and `difference` the one less the other. Intervals hold at every look. `ess` says how many
-    slates of the policy's own would tell as much.
+    shown earned there, and `difference` the one less the other. Intervals hold at every look; where `frozen_at` is
+    there for one, as the next look freezes later. `ess` says how many slates of the policy's own would tell as much.
     """
 
     log: str
@@ -226,7 +226,8 @@ class Range(msgspec.Struct, frozen=True):
 
 class Beside(msgspec.Struct, frozen=True):
     """What was promised, beside what was then measured: "kept" where the two cannot be told apart, else on which side
-    of the promise the measured one is; None where either is missing."""
+    of the promise the measured one is; None where either is missing, or an always-valid sequence does not
+    begin yet."""
 
     promised: Range | None = None
     measured: Range | None = None
