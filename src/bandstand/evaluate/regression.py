@@ -78,8 +78,10 @@ def first_position(rows: Rows, sketches: Sketches, target: int, rewards: Floats)
 
 
 def cascade(rows: Rows, sketches: Sketches, target: int, rewards: Floats) -> Predicted:
-    """Of each position what is expected from there on down, fitted from the last position up; `rewards` are slates ×
-    positions.
+    """Of each position what is expected from there on down; `rewards` are slates × positions.
+
+    For each fold the models of all positions are fitted on the others, from the last up: what is expected below a
+    position is part of what its model is fitted to.
 
     References
     ----------
@@ -87,16 +89,19 @@ def cascade(rows: Rows, sketches: Sketches, target: int, rewards: Floats) -> Pre
        model", WSDM, arXiv:2202.01562, section 4.
     """
     shown, expected = np.zeros_like(rewards), np.zeros_like(rewards)
+    picks, means, fold = sketches.picks(), sketches.means(target), folds(rows)
     slots = np.arange(len(rows.row_of_pick)) - np.searchsorted(rows.row_of_pick, rows.row_of_pick)
-    fold, below = folds(rows), np.zeros(len(rows))
-    for slot in range(rows.length - 1, -1, -1):
-        at = np.flatnonzero(slots == slot)
-        which = rows.row_of_pick[at]
-        features = sketches.picks()[at]
-        theta = _crossed(features, rewards[which, slot] + below[which], fold[which])
-        shown[which, slot] = np.einsum("ij,ij->i", features, theta)
-        expected[which, slot] = np.einsum("ij,ij->i", sketches.means(target)[at], theta)
-        below = expected[:, slot]
+    places = [np.flatnonzero(slots == slot) for slot in range(rows.length)]
+    for number in range(FOLDS):
+        # What others may expect further down is from models that never saw this fold either.
+        below = np.zeros(len(rows))
+        for slot, at in reversed(list(enumerate(places))):
+            which = rows.row_of_pick[at]
+            held, ours = fold[which] == number, which[fold[which] == number]
+            features = picks[at]
+            theta = _fitted(features[~held], (rewards[which, slot] + below[which])[~held])
+            below[which] = means[at] @ theta
+            shown[ours, slot], expected[ours, slot] = features[held] @ theta, below[ours]
     return Predicted(shown, expected, 0.0)
 
 
@@ -108,13 +113,12 @@ def folds(rows: Rows) -> Integers:
 
 def _crossed(features: Floats, rewards: Floats, fold: Integers) -> Floats:
     """Rows × WIDTH: the coefficients for each row, fitted on the other folds."""
-    grams, sums = np.zeros((FOLDS, WIDTH, WIDTH)), np.zeros((FOLDS, WIDTH))
-    for number in range(FOLDS):
-        part = features[fold == number]
-        grams[number], sums[number] = part.T @ part, part.T @ rewards[fold == number]
-    others = grams.sum(axis=0) - grams + RIDGE * np.eye(WIDTH)
-    theta = np.linalg.solve(others, (sums.sum(axis=0) - sums)[:, :, None])[:, :, 0]
+    theta = np.stack([_fitted(features[fold != number], rewards[fold != number]) for number in range(FOLDS)])
     return np.asarray(theta[fold])
+
+
+def _fitted(features: Floats, rewards: Floats) -> Floats:
+    return np.asarray(np.linalg.solve(features.T @ features + RIDGE * np.eye(WIDTH), features.T @ rewards))
 
 
 def _context(seat: Seat) -> Floats:
