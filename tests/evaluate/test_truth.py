@@ -16,9 +16,11 @@ from bandstand.evaluate import evaluate
 from bandstand.evaluate.question import Question
 from bandstand.evaluate.result import Answer, Evaluation
 from bandstand.events import AnyFact, Decided, Draft, Entry, ItemPut, Request, Rewarded
+from bandstand.experiments.analysis import Analysis
 from bandstand.model import Model, fold
 from bandstand.policy.baseline import Fixed
 from bandstand.rank import decide
+from bandstand.stats.sequences import always_valid
 from bandstand.store.memory import MemoryLog
 from bandstand.strategy import Strategy
 
@@ -245,6 +247,13 @@ def test_strategies_that_are_alike_differ_by_less_than_either_is_known_to() -> N
     options = {"estimator": "reward_interaction_ips", "interval": "normal"}
     found = evaluate(read("cascade"), Question((TARGET,), against="near", **options)).answers[0]
     assert found.difference.std_error < 0.2 * found.estimate.std_error
+
+
+def test_difference_that_is_looked_at_all_the_time_is_of_the_same_sequence_as_an_experiment() -> None:
+    options = {"estimator": "reward_interaction_ips", "interval": "anytime"}
+    found = evaluate(read("cascade"), Question((TARGET,), against="near", **options)).answers[0].difference
+    expected = always_valid(found.value, found.std_error, 60, horizon=Analysis().units)
+    assert (found.low, found.high, found.p_value) == pytest.approx((expected.low, expected.high, expected.p_value))
 
 
 def test_logger_is_no_different_from_itself() -> None:

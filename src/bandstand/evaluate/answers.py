@@ -18,10 +18,9 @@ from bandstand.evaluate.result import Answer, Difference, Figure
 from bandstand.evaluate.rows import Flags, Floats, Integers
 from bandstand.evaluate.scored import Case, Scored
 from bandstand.evaluate.slated import examination
-from bandstand.evaluate.uncertainty import Bracketed, Doubt, bracketed, half_width, less, moments
+from bandstand.evaluate.uncertainty import Bracketed, Doubt, at_any_look, bracketed, half_width, less, moments
 from bandstand.stats.diagnostics import Diagnostics
 from bandstand.stats.multiple import adjusted
-from bandstand.stats.sequences import always_valid
 
 MOST_GROUPS: Final = 12
 """Values of one field that are shown, those with most decisions."""
@@ -166,7 +165,7 @@ def _difference(one: Scored, other: Scored, doubt: Doubt, question: Question) ->
     found = bracketed(both, doubt, kind).figure
     p_value = 2 * float(norm.sf(abs(middle.mean) / middle.std_error))
     if question.interval == "anytime":
-        p_value = always_valid(middle.mean, middle.std_error, middle.n, horizon=middle.n, alpha=question.alpha).p_value
+        p_value = at_any_look(middle, alpha=question.alpha).p_value
     lift = _lift(one, other, doubt) if kind == "normal" else None
     return Difference(question.against, found.value, found.low, found.high, middle.std_error, p_value, lift)
 

@@ -11,6 +11,7 @@ from bandstand.evaluate.question import Interval
 from bandstand.evaluate.result import Figure
 from bandstand.evaluate.rows import Floats, Integers
 from bandstand.evaluate.scored import Scored
+from bandstand.experiments.analysis import Analysis
 from bandstand.stats.bootstrap import means
 from bandstand.stats.diagnostics import LEAST_EVENTS
 from bandstand.stats.estimates import Estimate
@@ -18,12 +19,16 @@ from bandstand.stats.intervals import bernstein, rare_events
 from bandstand.stats.moments import Moments
 from bandstand.stats.offpolicy_sequence import OrderedSums, off_policy_sequence
 from bandstand.stats.ratios import ROWS, sum_of_ratios, unit_moments
-from bandstand.stats.sequences import always_valid
+from bandstand.stats.sequences import Sequence, always_valid
 from bandstand.stats.thinned import thinned_sums
 from bandstand.stats.weights import WeightedSums
 
 RICH: Final = 200
 """Effective rows and effective events from which on a normal interval covers too: see the table in docs/offline.md."""
+
+TIGHTEST: Final = Analysis().units
+"""Units at which a sequence is narrowest: those of experiments, and not the log's own number, which grows: the bound at
+its best at each look anew is one for a single look, and too short for all."""
 
 _UNBOUNDED: Final = 0.05
 """A weight that may reach this share of all rows bounds nothing: one row could be worth that much."""
@@ -81,8 +86,13 @@ def moments(scored: Scored, units: Integers | None) -> Moments:
 
 def half_width(middle: Moments, *, alpha: float, anytime: bool) -> float:
     if anytime:
-        return always_valid(middle.mean, middle.std_error, middle.n, horizon=middle.n, alpha=alpha).high - middle.mean
+        return at_any_look(middle, alpha=alpha).high - middle.mean
     return float(norm.isf(alpha / 2)) * middle.std_error
+
+
+def at_any_look(middle: Moments, *, alpha: float) -> Sequence:
+    """Of a log that grows, one and the same sequence; it begins to hold with some 100 units."""
+    return always_valid(middle.mean, middle.std_error, middle.n, horizon=TIGHTEST, alpha=alpha)
 
 
 def less(one: Scored, other: Scored) -> Scored:
