@@ -13,9 +13,8 @@ from bandstand.evaluate.rows import Floats, Integers
 from bandstand.evaluate.scored import Scored
 from bandstand.experiments.analysis import Analysis
 from bandstand.stats.bootstrap import means
-from bandstand.stats.diagnostics import LEAST_EVENTS
 from bandstand.stats.estimates import Estimate
-from bandstand.stats.intervals import bernstein, rare_events
+from bandstand.stats.intervals import bernstein, rare_events, scarce
 from bandstand.stats.moments import Moments
 from bandstand.stats.offpolicy_sequence import OrderedSums, off_policy_sequence
 from bandstand.stats.ratios import ROWS, sum_of_ratios, unit_moments
@@ -149,8 +148,18 @@ def _from_sums(scored: Scored, doubt: Doubt, kind: str, by: str) -> Bracketed:
     cap = f"no weight above {most:,.4g}" if most < _BOUNDLESS else "weights as good as unbounded"
     if math.isinf(most):
         cap = "without a largest weight"
-    rare = ", with the exact binomial" if total.events < LEAST_EVENTS else ""
-    return Bracketed(_around(scored.value, found, doubt), f"empirical likelihood, {cap}{rare}{by}")
+    widened = _widened(*scarce(total, reward_range=possible), doubt, bounded=most < math.inf)
+    return Bracketed(_around(scored.value, found, doubt), f"empirical likelihood, {cap}{widened}{by}")
+
+
+def _widened(rare: bool, common: bool, doubt: Doubt, *, bounded: bool) -> str:
+    """What `rare_events` did beyond empirical likelihood, and why."""
+    few = "few rewards" if doubt.units is None else "rewards of few users"
+    least = f"{few} below the greatest"
+    if not bounded:
+        return (f", open above for {few}" if rare else "") + (f", open below for {least}" if common else "")
+    why = " and ".join(each for each, so in ((few, rare), (least, common)) if so)
+    return f", with the exact binomial for {why}" if why else ""
 
 
 def _possible(doubt: Doubt) -> tuple[float, float]:

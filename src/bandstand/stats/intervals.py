@@ -144,7 +144,7 @@ def rare_events(
     """
     found = empirical_likelihood(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha)
     found = found._replace(method="rare_events")
-    rare, common = _events(sums) < few, _misses(sums, reward_range) < few
+    rare, common = scarce(sums, reward_range=reward_range, few=few)
     if not (rare or common):
         return found
     if max_weight == math.inf:
@@ -152,6 +152,19 @@ def rare_events(
         return found._replace(low=r_low if common else found.low, high=r_high if rare else found.high)
     low, high = _binomial(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha)
     return found._replace(low=min(found.low, low), high=max(found.high, high))
+
+
+def scarce(
+    sums: WeightedSums, *, reward_range: tuple[float, float] = (0.0, 1.0), few: int = LEAST_EVENTS
+) -> tuple[bool, bool]:
+    """Whether `rare_events` finds fewer than `few` weighted events, and whether misses; then it widens.
+
+    Examples
+    --------
+    >>> scarce(WeightedSums.of(rewards=[0] * 90 + [1] * 10, weights=[1] * 100))
+    (True, False)
+    """
+    return _events(sums) < few, _misses(sums, reward_range) < few
 
 
 def _bounded(
