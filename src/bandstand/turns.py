@@ -6,7 +6,7 @@ from collections import deque
 from bandstand.errors import BusyError
 
 # For each that was refused in a round, and for all of them.
-BREATH_S, MOST_BREATH_S = 0.0005, 0.008
+BREATH_S, MOST_BREATH_S = 0.001, 0.012
 
 
 class Turns:
