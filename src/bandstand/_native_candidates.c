@@ -8,27 +8,11 @@ typedef struct {
     int64_t row;
 } Scored;
 
+/* Without branches: which of two is worse cannot be foretold. */
 static int
 worse(Scored a, Scored b)
 {
-    return a.score < b.score || (a.score == b.score && a.row > b.row);
-}
-
-/* Let the root of a heap, whose root is the worst, sink to its place. */
-static void
-sink(Scored *heap, Py_ssize_t size)
-{
-    Py_ssize_t at = 0, child;
-    Scored moved = heap[0];
-    while ((child = 2 * at + 1) < size) {
-        if (child + 1 < size && worse(heap[child + 1], heap[child]))
-            child++;
-        if (!worse(heap[child], moved))
-            break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = moved;
+    return (a.score < b.score) | ((a.score == b.score) & (a.row > b.row));
 }
 
 static void
@@ -40,6 +24,25 @@ rise(Scored *heap, Py_ssize_t at)
         at = (at - 1) / 2;
     }
     heap[at] = moved;
+}
+
+/* Let the root of a heap, whose root is the worst, find its place: down to a leaf, then up (Wegener 1993). */
+static void
+sink(Scored *heap, Py_ssize_t size)
+{
+    Py_ssize_t at = 0, child;
+    Scored moved = heap[0];
+    while ((child = 2 * at + 1) + 1 < size) {
+        child += worse(heap[child + 1], heap[child]);
+        heap[at] = heap[child];
+        at = child;
+    }
+    if (child < size) {
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+    rise(heap, at);
 }
 
 /* best(scores, allowed, out): the number of rows written to `out`, at most its length */
@@ -61,18 +64,21 @@ native_best(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given
         all.failed = 1;
     }
     else if (limit > 0) {
+        double least = 0.0;  /* of equal scores the first row is best, so a later one must be higher */
         for (Py_ssize_t i = 0; i < n; i++) {
-            Scored one = {scores[i], i};
-            if (!(one.score > 0.0) || !allowed[i])
+            if (!(scores[i] > least) || !allowed[i])
                 continue;
+            Scored one = {scores[i], i};
             if (found < limit) {
                 heap[found] = one;
                 rise(heap, found++);
             }
-            else if (worse(heap[0], one)) {
+            else {
                 heap[0] = one;
                 sink(heap, found);
             }
+            if (found == limit)
+                least = heap[0].score;
         }
         for (Py_ssize_t left = found; left > 0; left--) {
             out[left - 1] = heap[0].row;
