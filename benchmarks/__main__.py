@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "rank": http.given,
     "generators": http.generated,
     "light": http.light,
+    "floor": http.floor,
     "draw": draw.lines,
     "generation": generation.lines,
     "catalogue": growth.catalogue,

@@ -38,16 +38,23 @@ def light(bench: Bench) -> list[Figure]:
     return rank(bench, bench.light, name="light", candidates=CANDIDATES, least=0.4)
 
 
-def rank(bench: Bench, made: Made, *, name: str, candidates: int | None, least: float) -> list[Figure]:
-    """Throughput at 16 connections, then latencies at half of what each can do."""
+def floor(bench: Bench) -> list[Figure]:
+    """What `rank` would be if it cost nothing to decide."""
+    return rank(bench, bench.usual, name="floor", candidates=CANDIDATES, least=None)[:1]
+
+
+def rank(bench: Bench, made: Made, *, name: str, candidates: int | None, least: float | None) -> list[Figure]:
+    """Throughput at 16 connections, then latencies at half of what each can do; deciding is free where no bar is."""
     scratch, rounds, seconds = bench.scratch, bench.rounds, float(bench.size(4, 1))
     shop = made.shop
     among = f"{candidates} given candidates" if candidates else f"the default generators over {shop.items:,} items"
     what = f"rank over HTTP, {among}, {shop.features} context and {shop.features} item features"
+    if least is None:
+        what += ", where deciding costs nothing"
     bench.told(what)
     bodies = list(body(made.shop, candidates=candidates))
     load.prepare(scratch / f"{name}.requests", "/v1/rank", bodies)
-    with serving(copied(made.folder, scratch / f"{name}-ours")) as ours:
+    with serving(copied(made.folder, scratch / f"{name}-ours"), floor=least is None) as ours:
         answer = ours.post("/v1/rank", msgspec.Raw(bodies[0]))
         with echoing(scratch / f"{name}-echo", answer) as echo:
             both = _Both(ours, echo, str(scratch / f"{name}.requests"))
@@ -87,7 +94,7 @@ class _Both:
 
 
 def _throughput(
-    name: str, what: str, least: float, full: tuple[list[Told], ...], cpu: tuple[list[float], list[float]]
+    name: str, what: str, least: float | None, full: tuple[list[Told], ...], cpu: tuple[list[float], list[float]]
 ) -> Figure:
     ours, theirs = ([told.per_s for told in side] for side in full)
     ratio = ratios(ours, theirs)
@@ -100,8 +107,8 @@ def _throughput(
         peer="bare Litestar echo",
         theirs=spread(theirs),
         ratio=ratio,
-        bar=f"≥ {least:g} ×",
-        holds=ratio.median >= least,
+        bar="" if least is None else f"≥ {least:g} ×",
+        holds=least is None or ratio.median >= least,
         more={
             "CPU µs a request, all processes": spread(cpu[0]).median,
             "of the echo": spread(cpu[1]).median,

@@ -67,10 +67,10 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, settings: str = "") -> Iterator[Server]:
-    """`bandstand serve` on the database in `folder`, ready."""
+def serving(folder: Path, *arguments: str, settings: str = "", floor: bool = False) -> Iterator[Server]:
+    """`bandstand serve` on the database in `folder`, ready; as a `floor` one whose decisions cost nothing."""
     (folder / "bandstand.toml").write_text(settings, encoding="utf-8")
-    command = [sys.executable, "-m", "bandstand", "serve", *arguments]
+    command = [sys.executable, "-m", *(["benchmarks.floor"] if floor else ["bandstand", "serve"]), *arguments]
     with _running(command, folder, "/health/ready", {}) as server:
         yield server
 

@@ -14,7 +14,7 @@ def show(figures: list[Figure], *, width: int = WIDTH) -> None:
     """Medians, from lowest to highest; then what each figure is, and what else was seen with it."""
     table = Table("Benchmark", "Ours", "Peer", "Ratio", "Bar", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for figure in figures:
-        verdict = "[green]held[/green]" if figure.holds else "[red]missed[/red]"
+        verdict = f"[{'green' if figure.holds else 'red'}]{_verdict(figure)}[/]"
         table.add_row(
             f"[b]{figure.name}[/b]\n{figure.short}",
             _spread(figure.ours, figure.unit),
@@ -31,7 +31,7 @@ def markdown(figures: list[Figure]) -> str:
     for figure in figures:
         theirs = f"{_plain(figure.theirs, figure.unit)}: {figure.peer}" if figure.theirs else ""
         ratio = _plain(figure.ratio, "×") if figure.ratio else ""
-        verdict = "held" if figure.holds else "**missed**"
+        verdict = _verdict(figure).replace("missed", "**missed**")
         ours = _plain(figure.ours, figure.unit)
         rows.append(f"| `{figure.name}` {figure.short} | {ours} | {theirs} | {ratio} | {figure.bar} | {verdict} |")
     return "\n".join(rows)
@@ -39,10 +39,17 @@ def markdown(figures: list[Figure]) -> str:
 
 def brief(figure: Figure) -> str:
     """One line while the others are still to come."""
-    verdict = "held" if figure.holds else "missed"
     ratio = f", {number(figure.ratio.median)} × {figure.peer}" if figure.ratio else ""
     ours = f"{number(figure.ours.median)} {figure.unit}"
-    return f"{figure.name} {figure.short}: {ours}{ratio}; bar {figure.bar}: {verdict}"
+    bar = f"; bar {figure.bar}: {_verdict(figure)}" if figure.bar else ""
+    return f"{figure.name} {figure.short}: {ours}{ratio}{bar}"
+
+
+def _verdict(figure: Figure) -> str:
+    """Nothing where there is no bar."""
+    if not figure.bar:
+        return ""
+    return "held" if figure.holds else "missed"
 
 
 def number(value: float) -> str:
