@@ -12,6 +12,7 @@ import rich_click as click
 from rich.console import Console
 
 from benchmarks import (
+    clicks,
     draw,
     fits,
     folding,
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "vectors": vectors.lines,
     "replay": folding.replays,
     "fresh": freshness.lines,
+    "clicks": clicks.lines,
     "memory": running.memory,
     "log": growth.log,
     "fold": folding.fold,

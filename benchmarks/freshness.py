@@ -48,7 +48,7 @@ def _line(bench: Bench, beside: float | None) -> Figure:
         if beside is not None:
             others.start()
         began = time.time() + _STARTING_S
-        _visit(server.port, bodies, seconds)
+        visit(server.port, bodies, seconds)
         if beside is not None:
             others.join()
     waits = _waits(folder, began, began + seconds - _STARTING_S - _LEFT_OUT_S)
@@ -67,7 +67,7 @@ def _line(bench: Bench, beside: float | None) -> Figure:
     )
 
 
-def _visit(port: int, bodies: list[bytes], seconds: float) -> None:
+def visit(port: int, bodies: list[bytes], seconds: float) -> None:
     """Ask for slates at a steady pace, and click the first item of each."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     started = time.monotonic()
