@@ -325,6 +325,7 @@ static PyMethodDef methods[] = {
     {"heard", (PyCFunction)(void (*)(void))native_heard, METH_FASTCALL, NULL},
     {"brought", (PyCFunction)(void (*)(void))native_brought, METH_FASTCALL, NULL},
     {"listed", (PyCFunction)(void (*)(void))native_listed, METH_FASTCALL, NULL},
+    {"profile", (PyCFunction)(void (*)(void))native_profile, METH_FASTCALL, NULL},
     {"alike", (PyCFunction)(void (*)(void))native_alike, METH_FASTCALL, NULL},
     {"nearest", (PyCFunction)(void (*)(void))native_nearest, METH_FASTCALL, NULL},
     {"crossed", (PyCFunction)(void (*)(void))native_crossed, METH_FASTCALL, NULL},

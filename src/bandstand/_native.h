@@ -60,6 +60,7 @@ PyObject *native_met(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_heard(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_brought(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_listed(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_profile(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_alike(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_nearest(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_crossed(PyObject *module, PyObject *const *args, Py_ssize_t given);

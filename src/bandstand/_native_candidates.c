@@ -45,7 +45,36 @@ sink(Scored *heap, Py_ssize_t size)
     rise(heap, at);
 }
 
-/* best(scores, allowed, out): the number of rows written to `out`, at most its length */
+#define SAMPLE 512
+
+/* Keep the `limit` best of every `step`th score above `least` in a heap: how many there are. */
+static Py_ssize_t
+keep_best(const double *scores, const char *allowed, Py_ssize_t n, Py_ssize_t step, double least, Scored *heap,
+          Py_ssize_t limit)
+{
+    Py_ssize_t found = 0;
+    for (Py_ssize_t i = 0; i < n; i += step) {
+        if (!(scores[i] > least) || !allowed[i])
+            continue;
+        Scored one = {scores[i], i};
+        if (found < limit) {
+            heap[found] = one;
+            rise(heap, found++);
+        }
+        else {
+            heap[0] = one;
+            sink(heap, found);
+        }
+        if (found == limit)
+            least = heap[0].score; /* of equal scores the first row is best: a later one must be higher */
+    }
+    return found;
+}
+
+/* best(scores, allowed, out): the number of rows written to `out`, at most its length
+
+   Of many scores a sample says where the best may begin, so that few need a place in the heap; where it said too much,
+   all are looked at again. */
 PyObject *
 native_best(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
@@ -58,28 +87,21 @@ native_best(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given
     int64_t *out = contiguous(&all, args[2], 8, 1, &limit);
     if (all.failed)
         return finished(&all, NULL);
-    Scored *heap = malloc((size_t)(limit + 1) * sizeof *heap);
+    Scored *heap = malloc((size_t)(limit + SAMPLE) * sizeof *heap);
     if (heap == NULL) {
         PyErr_NoMemory();
         all.failed = 1;
     }
     else if (limit > 0) {
-        double least = 0.0;  /* of equal scores the first row is best, so a later one must be higher */
-        for (Py_ssize_t i = 0; i < n; i++) {
-            if (!(scores[i] > least) || !allowed[i])
-                continue;
-            Scored one = {scores[i], i};
-            if (found < limit) {
-                heap[found] = one;
-                rise(heap, found++);
-            }
-            else {
-                heap[0] = one;
-                sink(heap, found);
-            }
-            if (found == limit)
+        double least = 0.0;
+        if (n >= 8 * limit && n >= 8 * SAMPLE) {
+            Py_ssize_t expected = 2 * limit * SAMPLE / n + 8;
+            if (keep_best(scores, allowed, n, n / SAMPLE, 0.0, heap, expected) == expected)
                 least = heap[0].score;
         }
+        found = keep_best(scores, allowed, n, 1, least, heap, limit);
+        if (found < limit && least > 0.0)
+            found = keep_best(scores, allowed, n, 1, 0.0, heap, limit);
         for (Py_ssize_t left = found; left > 0; left--) {
             out[left - 1] = heap[0].row;
             heap[0] = heap[left - 1];
@@ -125,6 +147,40 @@ native_met(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
     return finished(&all, Py_NewRef(Py_None));
 }
 
+/* What the two below are told first: tables of neighbours, and a history. */
+typedef struct {
+    const int32_t *neighbours, *together, *lengths, *people;
+    const int64_t *history;
+    const double *weights;
+    Py_ssize_t width, n;
+    double shrink;
+} Heard;
+
+static void
+hear(Buffers *all, PyObject *const *args, Heard *of)
+{
+    Py_ssize_t entries;
+    of->neighbours = contiguous(all, args[0], 4, 0, &entries);
+    of->together = contiguous(all, args[1], 4, 0, NULL);
+    of->lengths = contiguous(all, args[2], 4, 0, NULL);
+    of->people = contiguous(all, args[3], 4, 0, NULL);
+    of->history = contiguous(all, args[4], 8, 0, &of->n);
+    of->weights = contiguous(all, args[5], 8, 0, NULL);
+    of->shrink = PyFloat_AsDouble(args[6]);
+    all->failed |= PyErr_Occurred() != NULL;
+    Py_ssize_t rows = all->failed ? 0 : all->held[0].shape[0];
+    of->width = rows ? entries / rows : 0;
+}
+
+/* What row `i` of the history says for its neighbour number `at`; `root` is of how many people touched that row. */
+static double
+says(const Heard *of, Py_ssize_t i, Py_ssize_t at, double root)
+{
+    Py_ssize_t there = of->history[i] * of->width + at;
+    double met = sqrt((double)of->people[of->neighbours[there]]);
+    return of->weights[i] * ((double)of->together[there] / (root * met + of->shrink));
+}
+
 /* heard(neighbours, together, lengths, people, history, weights, shrink, scores): add up what each row of the history
    says for its neighbours */
 PyObject *
@@ -133,27 +189,18 @@ native_heard(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t give
     if (given != 8)
         return needs(given, 8);
     Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t entries, rows, n, size;
-    const int32_t *neighbours = contiguous(&all, args[0], 4, 0, &entries);
-    const int32_t *together = contiguous(&all, args[1], 4, 0, NULL);
-    const int32_t *lengths = contiguous(&all, args[2], 4, 0, NULL);
-    const int32_t *people = contiguous(&all, args[3], 4, 0, NULL);
-    const int64_t *history = contiguous(&all, args[4], 8, 0, &n);
-    const double *weights = contiguous(&all, args[5], 8, 0, NULL);
-    double shrink = PyFloat_AsDouble(args[6]);
+    Heard of;
+    Py_ssize_t size;
+    hear(&all, args, &of);
     double *scores = contiguous(&all, args[7], 8, 1, &size);
-    if (PyErr_Occurred())
-        all.failed = 1;
     if (all.failed)
         return finished(&all, NULL);
-    rows = all.held[0].shape[0];
-    Py_ssize_t width = rows ? entries / rows : 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        const int32_t *who = neighbours + history[i] * width, *often = together + history[i] * width;
-        double root = sqrt((double)people[history[i]]);
-        for (Py_ssize_t at = 0; at < lengths[history[i]]; at++)
+    for (Py_ssize_t i = 0; i < of.n; i++) {
+        const int32_t *who = of.neighbours + of.history[i] * of.width;
+        double root = sqrt((double)of.people[of.history[i]]);
+        for (Py_ssize_t at = 0; at < of.lengths[of.history[i]]; at++)
             if (who[at] < size)
-                scores[who[at]] += weights[i] * ((double)often[at] / (root * sqrt((double)people[who[at]]) + shrink));
+                scores[who[at]] += says(&of, i, at, root);
     }
     return finished(&all, Py_NewRef(Py_None));
 }
@@ -166,33 +213,24 @@ native_brought(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t gi
     if (given != 10)
         return needs(given, 10);
     Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t entries, rows, n, size;
-    const int32_t *neighbours = contiguous(&all, args[0], 4, 0, &entries);
-    const int32_t *together = contiguous(&all, args[1], 4, 0, NULL);
-    const int32_t *lengths = contiguous(&all, args[2], 4, 0, NULL);
-    const int32_t *people = contiguous(&all, args[3], 4, 0, NULL);
-    const int64_t *history = contiguous(&all, args[4], 8, 0, &n);
-    const double *weights = contiguous(&all, args[5], 8, 0, NULL);
-    double shrink = PyFloat_AsDouble(args[6]);
+    Heard of;
+    Py_ssize_t size;
+    hear(&all, args, &of);
     const int64_t *place = contiguous(&all, args[7], 8, 0, &size);
     double *most = contiguous(&all, args[8], 8, 1, NULL);
     int64_t *out = contiguous(&all, args[9], 8, 1, NULL);
-    if (PyErr_Occurred())
-        all.failed = 1;
     if (all.failed)
         return finished(&all, NULL);
-    rows = all.held[0].shape[0];
-    Py_ssize_t width = rows ? entries / rows : 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        const int32_t *who = neighbours + history[i] * width, *often = together + history[i] * width;
-        double root = sqrt((double)people[history[i]]);
-        for (Py_ssize_t at = 0; at < lengths[history[i]]; at++) {
+    for (Py_ssize_t i = 0; i < of.n; i++) {
+        const int32_t *who = of.neighbours + of.history[i] * of.width;
+        double root = sqrt((double)of.people[of.history[i]]);
+        for (Py_ssize_t at = 0; at < of.lengths[of.history[i]]; at++) {
             int64_t to = who[at] < size ? place[who[at]] : -1;
             if (to < 0)
                 continue;
-            double says = weights[i] * ((double)often[at] / (root * sqrt((double)people[who[at]]) + shrink));
-            if (says > most[to]) {
-                most[to] = says;
+            double said = says(&of, i, at, root);
+            if (said > most[to]) {
+                most[to] = said;
                 out[to] = i;
             }
         }
@@ -231,6 +269,64 @@ likeness(const int32_t *places, const float *weights, int32_t start, int32_t end
     for (int32_t at = start; at < end; at++)
         sum += (double)(profile[places[at]] * (weights[at] * share));
     return sum;
+}
+
+/* profile(starts, places, weights, documents, shares, profile, words): add up the documents' vectors times their shares
+   in double precision, and write down each word's sum, if it is not 0: how many words these are. `profile` is zero for
+   each word before. */
+PyObject *
+native_profile(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 7)
+        return needs(given, 7);
+    Buffers all = {.count = 0, .failed = 0};
+    Py_ssize_t n, room, entries = 0, slots = 64, different = 0, found = 0;
+    const int32_t *starts = contiguous(&all, args[0], 4, 0, NULL);
+    const int32_t *places = contiguous(&all, args[1], 4, 0, NULL);
+    const float *weights = contiguous(&all, args[2], 4, 0, NULL);
+    const int32_t *documents = contiguous(&all, args[3], 4, 0, &n);
+    const float *shares = contiguous(&all, args[4], 4, 0, NULL);
+    float *profile = contiguous(&all, args[5], 4, 1, NULL);
+    int64_t *words = contiguous(&all, args[6], 8, 1, &room);
+    if (all.failed)
+        return finished(&all, NULL);
+    for (Py_ssize_t i = 0; i < n; i++)
+        entries += starts[documents[i] + 1] - starts[documents[i]];
+    while (slots < 2 * entries)
+        slots *= 2;
+    int32_t *numbered = malloc((size_t)slots * sizeof *numbered);
+    double *sums = malloc((size_t)(entries + 1) * sizeof *sums);
+    if (numbered == NULL || sums == NULL) {
+        PyErr_NoMemory();
+        all.failed = 1;
+    }
+    else if (room < entries) {
+        PyErr_Format(PyExc_ValueError, "%zd words, must be %zd", room, entries);
+        all.failed = 1;
+    }
+    else {
+        memset(numbered, 0xff, (size_t)slots * sizeof *numbered);
+        for (Py_ssize_t i = 0; i < n; i++)
+            for (int32_t at = starts[documents[i]]; at < starts[documents[i] + 1]; at++) {
+                Py_ssize_t slot = (Py_ssize_t)(((uint32_t)places[at] * 2654435769u) >> 7) & (slots - 1);
+                while (numbered[slot] >= 0 && words[numbered[slot]] != places[at])
+                    slot = (slot + 1) & (slots - 1);
+                if (numbered[slot] < 0) {
+                    words[different] = places[at];
+                    sums[different] = 0.0;
+                    numbered[slot] = (int32_t)different++;
+                }
+                sums[numbered[slot]] += (double)(weights[at] * shares[i]);
+            }
+        for (Py_ssize_t i = 0; i < different; i++)
+            if ((float)sums[i] != 0.0f) {
+                profile[words[i]] = (float)sums[i];
+                words[found++] = words[i];
+            }
+    }
+    free(numbered);
+    free(sums);
+    return finished(&all, all.failed ? NULL : PyLong_FromSsize_t(found));
 }
 
 /* alike(starts, places, weights, documents, profile, out): the inner product of each document with the profile */

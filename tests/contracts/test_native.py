@@ -104,6 +104,19 @@ def test_best_rows(seed: int, n: int, limit: int, share: float) -> None:
     np.testing.assert_array_equal(best(scores, allowed, limit), with_numpy)
 
 
+@given(seeds, st.integers(4_096, 9_000), st.integers(1, 600), st.floats(0, 1), st.booleans())
+@settings(deadline=None, max_examples=50)
+def test_best_of_many_rows(seed: int, n: int, limit: int, share: float, misled: bool) -> None:
+    """Where a sample says from which score on; `misled`, it meets only high ones, of which there are too few."""
+    chance = np.random.default_rng(seed)
+    scores = chance.choice((0.0, -1.0, 0.5, 2.0, 3.0), n) if seed % 2 else chance.normal(0, 1, n)
+    if misled:
+        scores[:: n // 512] += 10.0
+    allowed = chance.random(n) < share
+    with_numpy = without_native(candidates, lambda: best(scores, allowed, limit))
+    np.testing.assert_array_equal(best(scores, allowed, limit), with_numpy)
+
+
 @given(st.lists(st.tuples(st.integers(0, 40), st.lists(st.integers(0, 40), max_size=30)), max_size=60), seeds)
 @settings(deadline=None)
 def test_item_to_item_tables_and_what_they_say(touches: list[tuple[int, list[int]]], seed: int) -> None:

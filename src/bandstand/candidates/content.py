@@ -118,9 +118,7 @@ class Content(msgspec.Struct):
         """Behaviour is of no matter here."""
 
     def propose(self, ask: Ask) -> Proposals:
-        _, liked = self._liked(ask)
-        profile = np.bincount(liked.places, liked.weights, minlength=len(self.words)).astype(np.float32)
-        words = np.flatnonzero(profile != 0)  # of truth values it is many times as fast as of numbers
+        words, profile = self._profile(ask)
         strengths = profile[words]
         heard = highest(strengths, MOST_WORDS_HEARD)
         likely = self.postings.scores(words[heard], strengths[heard], len(ask.allowed))
@@ -156,11 +154,19 @@ class Content(msgspec.Struct):
         index, lengths = _spans(self.starts, documents)
         return Vectors(self.places[index], self.weights[index], lengths)
 
-    def _liked(self, ask: Ask) -> tuple[Rows, Vectors]:
-        """The rows of the history that have words, and their vectors, weighted by their shares of it."""
+    def _profile(self, ask: Ask) -> tuple[Rows, Floats]:
+        """The words of the history, rising, and float32[words]: how strongly each word stands in it, by the shares."""
         history, shares = self._heard(ask)
-        liked = self._vectors(self.document[history] - 1)
-        return history, liked._replace(weights=liked.weights * np.repeat(shares, liked.lengths))
+        documents = self.document[history] - 1
+        if native is not None:
+            profile = np.zeros(len(self.words), np.float32)
+            words = np.empty((self.starts[documents + 1] - self.starts[documents]).sum(), np.int64)
+            found = native.profile(self.starts, self.places, self.weights, documents, shares, profile, words)
+            return np.sort(words[:found]), profile
+        liked = self._vectors(documents)
+        weights = liked.weights * np.repeat(shares, liked.lengths)
+        profile = np.bincount(liked.places, weights, minlength=len(self.words)).astype(np.float32)
+        return np.flatnonzero(profile != 0), profile  # of truth values it is many times as fast as of numbers
 
     def _heard(self, ask: Ask) -> tuple[Rows, Floats]:
         """The rows of the history that have words, and their shares of it."""
