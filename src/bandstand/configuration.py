@@ -26,6 +26,7 @@ from bandstand.experiments import automatic
 from bandstand.experiments.definition import Experiment, check, parse, variant
 from bandstand.experiments.lifecycle import as_allocated, check_change, moved
 from bandstand.expressions import parse as expression
+from bandstand.misfit import misfit
 from bandstand.policy.baseline import Popular, Random
 from bandstand.rules import AnyRule, converted
 from bandstand.state import State
@@ -237,7 +238,8 @@ def _converted(given: Mapping[str, Any], kind: type[T], what: str) -> dict[str, 
         try:
             converted[name] = msgspec.convert(fields, kind)
         except msgspec.ValidationError as error:
-            raise InputError(f"{what} {name!r}: {error}") from error
+            told = misfit(str(error), fields, kind)
+            raise InputError(f"{what} {name!r}: {told}", field=told.field, code=told.code) from error
     return converted
 
 

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bandstand.errors import InputError
+from bandstand.misfit import misfit
 
 FILE = "bandstand.toml"
 PREFIX = "BANDSTAND_"
+_CONFIG = f"{PREFIX}CONFIG"
 _SECRET = f"{PREFIX}HOOKS_SECRET"
 
 Role = Literal["all", "api", "learn"]
@@ -62,13 +64,15 @@ def read(
     overrides: Mapping[str, object], *, file: Path | None = None, environ: Mapping[str, str] = os.environ
 ) -> Settings:
     """The settings in force. InputError where a name is unknown or a value does not fit, and where it was set."""
-    path = Path(environ.get(f"{PREFIX}CONFIG", FILE)) if file is None else file
+    path = Path(environ.get(_CONFIG, FILE)) if file is None else file
     values: dict[str, object] = {}
     if path.exists():
         try:
             values = tomllib.loads(path.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: it is not a TOML file ({error})") from error
+    elif environ.get(_CONFIG):
+        raise InputError(f"{path}: there is no such file; {_CONFIG} names it, so write it or unset that")
     _check(values, str(path))
     if secret := environ.get(_SECRET):
         hooks = values.get("hooks", {})
@@ -85,4 +89,5 @@ def _check(values: Mapping[str, object], where: str, *, strict: bool = True) -> 
     try:
         msgspec.convert(values, Settings, strict=strict)
     except msgspec.ValidationError as error:
-        raise InputError(f"{where}: {error}") from error
+        told = misfit(str(error), dict(values), Settings)
+        raise InputError(f"{where}: {told}", field=told.field, code=told.code) from error

@@ -13,6 +13,7 @@ from litestar.types import Receive
 
 from bandstand.api.bodies import VALUES, Id
 from bandstand.errors import InputError
+from bandstand.misfit import misfit
 from bandstand.native import native
 
 LARGEST_BODY = 1_000_000
@@ -25,7 +26,6 @@ PathId: TypeAlias = FromPath[str]
 T = TypeVar("T")
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[(\.\.\.)\]")
 _raw_entries: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -60,7 +60,7 @@ def read(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         if native is None or native.doubtful(body):
             _each_name_once.decode(text)
     except msgspec.ValidationError as error:
-        raise _misfit(str(error), _plain(body), decoder.type) from None
+        raise misfit(str(error), _plain(body), decoder.type, tables=VALUES) from None
     except (ValueError, RecursionError) as error:
         raise _malformed(body, error) from None
     if b"\\u0000" in body and _NUL.search(body):
@@ -96,7 +96,7 @@ def query(request: Http, kind: type[T]) -> T:
     try:
         return msgspec.convert(dict(pairs), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _misfit(str(error), dict(pairs), kind) from None
+        raise misfit(str(error), dict(pairs), kind) from None
 
 
 def identifier(encoded: str, field: str) -> str:
@@ -141,70 +141,3 @@ def _plain(body: bytes) -> object:
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return msgspec.UNSET  # broken behind the field that does not fit
-
-
-def _misfit(said: str, document: object, kind: Any) -> InputError:
-    """msgspec's "Expected `int` >= 1 - at `$.n`" with the value, the exact field and what to do."""
-    what, _, where = said.partition(" - at `")
-    of_a_name = where.startswith("key` in `")
-    field, value = _at(where.removeprefix("key` in `").strip("`$"), document)
-    missing = what.partition("missing required field `")[2].rstrip("`")
-    unknown = what.partition("contains unknown field `")[2].rstrip("`")
-    if missing or unknown:
-        inner = f"{field}.{missing or unknown}".removeprefix(".")
-        if missing:
-            return InputError(f"{inner}: missing; it is required", field=inner, code="missing_field")
-        return InputError(f"{inner}: unknown field{_known(kind, field)}", field=inner, code="unknown_field")
-    if of_a_name:
-        return InputError(f"{field}: a name in it does not fit: {_rule(what)}", field=field)
-    return InputError(f"{field or 'body'}{_shown(value)}, {_rule(what)}", field=field or None)
-
-
-def _at(path: str, document: object) -> tuple[str, object]:
-    """The field at msgspec's path, and its value. msgspec writes `[...]` for a table's key, which is found here."""
-    field, value = "", document
-    for name, index, some in _STEP.findall(path):
-        if some:
-            name = _at_fault(value, VALUES.get(field.rpartition(".")[2]))
-        field = f"{field}.{name}".removeprefix(".") if name else f"{field}[{index}]"
-        try:
-            value = value[name or int(index)]  # type: ignore[index]
-        except (TypeError, LookupError):
-            value = msgspec.UNSET
-    return field, value
-
-
-def _at_fault(table: object, kind: Any) -> str:
-    """The first name whose value is not of this kind."""
-    for name, value in table.items() if isinstance(table, dict) else ():
-        try:
-            msgspec.convert(value, kind)
-        except msgspec.ValidationError:
-            return str(name)
-    return "*"
-
-
-def _rule(what: str) -> str:
-    if "timezone" in what or "RFC3339" in what:
-        return "must be a time with its offset; add one such as Z or +01:00, as in 2026-11-21T08:30:00+01:00"
-    expected, _, _ = what.replace("`", "").partition(", got")
-    return expected.replace("Expected", "must be") if "Expected" in expected else f"{expected.lower()}; send another"
-
-
-def _known(kind: Any, field: str) -> str:
-    if field or not hasattr(kind, "__struct_encode_fields__"):
-        return "; remove it"
-    return f"; known: {', '.join(kind.__struct_encode_fields__)}"
-
-
-def _shown(value: object) -> str:
-    match value:
-        case dict():
-            return " is an object"
-        case list():
-            return " is an array"
-        case msgspec.UNSET:
-            return " does not fit"
-        case _:
-            text = json.dumps(value, ensure_ascii=False)
-            return f" == {text}" if len(text) <= _SHOWN else f" == {text[:_SHOWN]}…"
