@@ -117,6 +117,20 @@ def test_closing_leaves_one_complete_file_and_the_lock(path: Path, url: str) -> 
     assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.lock"]
 
 
+def test_closing_makes_the_file_whole_while_a_reader_stays(path: Path, url: str, tmp_path: Path) -> None:
+    log = SqlLog(url)
+    reader = SqlLog(url, readonly=True)
+    log.append([seen("a"), seen("b")])
+    assert reader.head() == 2
+    log.close()
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(path.read_bytes())
+    reader.close()
+    copied = SqlLog(f"sqlite:///{copy}", readonly=True)
+    assert copied.head() == 2
+    copied.close()
+
+
 def test_a_reader_leaves_the_write_ahead_log_as_it_is(path: Path, url: str, log: SqlLog) -> None:
     log.append([seen("a")])
     before = [Path(f"{path}{suffix}").read_bytes() for suffix in ("", "-wal")]

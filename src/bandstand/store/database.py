@@ -153,6 +153,13 @@ class Database:
         with self._turn:
             if self._alone is not None:
                 self._alone.close()
+            if self._path is not None and self._writes is not None:
+                # No leaving moves it while another process reads, and whoever copies the file would miss it.
+                with (
+                    suppress(DBAPIError, PoolTimeout),
+                    self._writes.connect().execution_options(outside=True) as connection,
+                ):
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
             # Readers first: the last connection to leave moves the write-ahead log into the file, if it may write.
             for engine in (self._reads, self._writes):
                 if engine is not None:
