@@ -57,8 +57,9 @@ def demo(port: int, seconds: float | None, stop: bool, database: str) -> None:
         console.print()
     finally:
         _end(server)
-        console.print(f"The log is kept. Go on with it: bandstand serve --database {database}", soft_wrap=True)
-        console.print(f"Look at the result:  bandstand report {EXPERIMENT} --database {database}", soft_wrap=True)
+        console.print("The log is kept. Look at the result, or go on with it:")
+        for words in (f"report {EXPERIMENT}", "serve"):
+            console.print(f"  {options.called()} {words} --database {database}", soft_wrap=True, highlight=False)
 
 
 def products() -> list[ItemPut]:

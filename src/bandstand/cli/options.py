@@ -1,6 +1,9 @@
 """Options that several commands share, and the settings they make."""
 
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +30,15 @@ def as_json(command: F) -> F:
 def settings(**overrides: object) -> Settings:
     """The settings in force, with the command line's options over the rest."""
     return read(overrides)
+
+
+def called() -> str:
+    """What to type to run this program again: its name, or the path to it where a shell would find another or none."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"{sys.executable} -m bandstand"
+    found = shutil.which(path.name)
+    return path.name if found is not None and path.exists() and path.samefile(found) else sys.argv[0]
 
 
 def print_json(value: object) -> None:
