@@ -16,7 +16,15 @@ from litestar import Litestar
 from threadpoolctl import threadpool_limits
 
 from bandstand.api import create_api
-from bandstand.configuration import definitions, experiment_files, experiment_in, recorded, recorded_rule, rules_in
+from bandstand.configuration import (
+    check_alone,
+    definitions,
+    experiment_files,
+    experiment_in,
+    recorded,
+    recorded_rule,
+    rules_in,
+)
 from bandstand.engine import Engine
 from bandstand.errors import BandstandError, InputError, StoreError
 from bandstand.events import AnyFact, Request
@@ -115,7 +123,8 @@ def configured(engine: Engine, settings: Settings, *, at: float) -> dict[str, st
 
 
 def prepare(settings: Settings) -> None:
-    """Open the log once for writing: what forbids to serve from it is said before anything runs."""
+    """Look at the settings, and open the log once for writing: what forbids to serve is said before anything runs."""
+    check_alone(surfaces=settings.surfaces, strategies=settings.strategies)
     open_log(settings.database).close()
 
 

@@ -87,6 +87,13 @@ def definitions(
     ]
 
 
+def check_alone(*, surfaces: Mapping[str, Any], strategies: Mapping[str, Any]) -> None:
+    """InputError for what no log makes right: an unknown field or generator, a value that does not fit."""
+    for name, strategy in _converted(strategies, Strategy, "strategy").items():
+        check_strategy(name, strategy)
+    _converted(surfaces, Surface, "surface")
+
+
 def experiment_files(folder: Path) -> list[Path]:
     """One TOML file an experiment; none where there is no such folder."""
     return sorted(folder.glob("*.toml"))
