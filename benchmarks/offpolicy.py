@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.stats.diagnostics import diagnostics, gate
-from bandstand.stats.doubly_robust import RobustSums, direct_values, dr, sndr
+from bandstand.stats.doubly_robust import RobustSums, direct_values, dr, predictions, sndr
 from bandstand.stats.intervals import rare_events
 from bandstand.stats.moments import Moments
 from bandstand.stats.offpolicy import Estimate, ips, normal, snips
@@ -97,8 +97,8 @@ class _Log(NamedTuple):
         return WeightedSums.of(self.rewards, weights)
 
     def robust(self, weights: NDArray[np.float64]) -> RobustSums:
-        own = self.predicted[np.arange(self.actions.size), self.actions]
-        return RobustSums.of(self.rewards, weights, predicted=own, direct=direct_values(self.target, self.predicted))
+        model = predictions(self.target, self.predicted, self.actions)
+        return RobustSums.of(self.rewards, weights, predicted=model.shown, direct=model.direct)
 
 
 OURS: dict[str, Callable[[_Log], Estimate]] = {

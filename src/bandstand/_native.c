@@ -330,6 +330,7 @@ static PyMethodDef methods[] = {
     {"nearest", (PyCFunction)(void (*)(void))native_nearest, METH_FASTCALL, NULL},
     {"crossed", (PyCFunction)(void (*)(void))native_crossed, METH_FASTCALL, NULL},
     {"weighed", (PyCFunction)(void (*)(void))native_weighed, METH_FASTCALL, NULL},
+    {"shrunk", (PyCFunction)(void (*)(void))native_shrunk, METH_FASTCALL, NULL},
     {"weighted", (PyCFunction)(void (*)(void))native_weighted, METH_FASTCALL, NULL},
     {"robust", (PyCFunction)(void (*)(void))native_robust, METH_FASTCALL, NULL},
     {"direct", (PyCFunction)(void (*)(void))native_direct, METH_FASTCALL, NULL},

@@ -65,6 +65,7 @@ PyObject *native_alike(PyObject *module, PyObject *const *args, Py_ssize_t given
 PyObject *native_nearest(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_crossed(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_weighed(PyObject *module, PyObject *const *args, Py_ssize_t given);
+PyObject *native_shrunk(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_weighted(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_robust(PyObject *module, PyObject *const *args, Py_ssize_t given);
 PyObject *native_direct(PyObject *module, PyObject *const *args, Py_ssize_t given);

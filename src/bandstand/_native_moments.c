@@ -177,27 +177,57 @@ native_crossed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t gi
     return finished(&all, Py_NewRef(Py_None));
 }
 
+/* What a call is given: columns of as many numbers, then where to write. */
+typedef struct {
+    Buffers held;
+    const double *columns[4];
+    double *out;
+    Py_ssize_t n, room;
+} Log;
+
+static int
+taken(Log *of, PyObject *const *args, Py_ssize_t given, Py_ssize_t wanted, int columns)
+{
+    Py_ssize_t n = 0;
+    of->held.count = of->held.failed = 0;
+    if (given != wanted) {
+        needs(given, wanted);
+        return 0;
+    }
+    for (int a = 0; a < columns; a++) {
+        of->columns[a] = contiguous(&of->held, args[a], 8, 0, &n);
+        of->n = a == 0 || n < of->n ? n : of->n;
+    }
+    of->out = contiguous(&of->held, args[columns], 8, 1, &of->room);
+    return !of->held.failed;
+}
+
+/* Two rows of a column; of the last alone, it twice. */
+static inline Two
+rows_at(const double *column, Py_ssize_t i, Py_ssize_t n)
+{
+    return i + 1 == n ? (Two){column[i], column[i]} : two(column + i);
+}
+
+static inline void
+put(double *column, Py_ssize_t i, Py_ssize_t n, Two values)
+{
+    memcpy(column + i, &values, i + 1 == n ? sizeof(double) : sizeof(Two));
+}
+
 /* weighed(target, logging, out): the quotients; whether both are such propensities, and the quotients finite */
 PyObject *
 native_weighed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
-    if (given != 3)
-        return needs(given, 3);
-    Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t n;
-    const double *target = contiguous(&all, args[0], 8, 0, &n);
-    const double *logging = contiguous(&all, args[1], 8, 0, NULL);
-    double *out = contiguous(&all, args[2], 8, 1, NULL);
-    if (all.failed)
-        return finished(&all, NULL);
+    Log log;
+    if (!taken(&log, args, given, 3, 2))
+        return finished(&log.held, NULL);
     Two low_target = {0.0, 0.0}, high_target = {1.0, 1.0}, low_logging = {1.0, 1.0}, high_logging = {1.0, 1.0};
     Two poison = {0.0, 0.0};
-    for (Py_ssize_t i = 0; i < n; i += 2) {
-        int alone = i + 1 == n;
-        Two wanted = alone ? (Two){target[i], target[i]} : two(target + i);
-        Two logged = alone ? (Two){logging[i], logging[i]} : two(logging + i);
+    for (Py_ssize_t i = 0; i < log.n; i += 2) {
+        Two wanted = rows_at(log.columns[0], i, log.n), logged = rows_at(log.columns[1], i, log.n);
         Two weights = wanted / logged;
-        memcpy(out + i, &weights, alone ? sizeof(double) : sizeof(Two));
+        put(log.out, i, log.n, weights);
         low_target = lesser(wanted, low_target);
         high_target = greater(wanted, high_target);
         low_logging = lesser(logged, low_logging);
@@ -206,7 +236,33 @@ native_weighed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t gi
     }
     int fine = least(low_target) >= 0 && greatest(high_target) <= 1 && least(low_logging) > 0 &&
                greatest(high_logging) <= 1 && poison[0] + poison[1] == 0;
-    return finished(&all, PyBool_FromLong(fine));
+    return finished(&log.held, PyBool_FromLong(fine));
+}
+
+/* shrunk(weights, out, most, cap, base, slope, bend): of each w up to `most`, and 0 above it, the lesser of w and `cap`
+   over base + w (slope + bend w); whether all weights are finite and none negative */
+PyObject *
+native_shrunk(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
+{
+    Log log;
+    if (!taken(&log, args, given, 7, 1))
+        return finished(&log.held, NULL);
+    Two form[5], low = {0.0, 0.0}, poison = {0.0, 0.0};
+    for (int a = 0; a < 5; a++) {
+        double number = PyFloat_AsDouble(args[a + 2]);
+        form[a] = (Two){number, number};
+    }
+    if (PyErr_Occurred())
+        return finished(&log.held, NULL);
+    int straight = form[3][0] == 0 && form[4][0] == 0 && form[2][0] == 1; /* a division by one takes as long as any */
+    for (Py_ssize_t i = 0; i < log.n; i += 2) {
+        Two w = rows_at(log.columns[0], i, log.n);
+        TwoCounts kept = (TwoCounts)lesser(w, form[1]) & (TwoCounts)(w <= form[0]);
+        put(log.out, i, log.n, straight ? (Two)kept : (Two)kept / (form[2] + w * (form[3] + form[4] * w)));
+        low = lesser(w, low);
+        poison += w * (Two){0.0, 0.0};
+    }
+    return finished(&log.held, PyBool_FromLong(least(low) >= 0 && poison[0] + poison[1] == 0));
 }
 
 /* weighted(rewards, weights, out): Σw, Σw², Σwr, Σw²r, Σw²r², Σr, rows with wr ≠ 0, least and greatest w, least and
@@ -214,29 +270,21 @@ native_weighed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t gi
 PyObject *
 native_weighted(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
-    if (given != 3)
-        return needs(given, 3);
-    Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t n;
-    const double *rewards = contiguous(&all, args[0], 8, 0, &n);
-    const double *weights = contiguous(&all, args[1], 8, 0, NULL);
-    double *out = contiguous(&all, args[2], 8, 1, NULL);
-    if (all.failed)
-        return finished(&all, NULL);
+    Log log;
+    if (!taken(&log, args, given, 3, 2))
+        return finished(&log.held, NULL);
     Crossed of = {.columns = 2};
     double product[BLOCK], sums[6] = {0.0};
     Two low_w = {INFINITY, INFINITY}, high_w = -low_w, low_r = low_w, high_r = high_w;
     TwoCounts events = {0, 0};
-    for (Py_ssize_t start = 0; start < n; start += BLOCK) {
-        Py_ssize_t more = n - start < BLOCK ? n - start : BLOCK;
-        const double *rows[] = {weights + start, product};
+    for (Py_ssize_t start = 0; start < log.n; start += BLOCK) {
+        Py_ssize_t more = log.n - start < BLOCK ? log.n - start : BLOCK;
+        const double *rewards = log.columns[0] + start, *rows[] = {log.columns[1] + start, product};
         Two all_rewards = {0.0, 0.0};
         for (Py_ssize_t i = 0; i < more; i += 2) {
-            int alone = i + 1 == more;
-            Two w = alone ? (Two){rows[0][i], rows[0][i]} : two(rows[0] + i);
-            Two r = alone ? (Two){rewards[start + i], rewards[start + i]} : two(rewards + start + i);
-            Two counted = {1.0, alone ? 0.0 : 1.0}, wr = w * r * counted;
-            memcpy(product + i, &wr, alone ? sizeof(double) : sizeof(Two));
+            Two w = rows_at(rows[0], i, more), r = rows_at(rewards, i, more);
+            Two counted = {1.0, i + 1 == more ? 0.0 : 1.0}, wr = w * r * counted;
+            put(product, i, more, wr);
             all_rewards += r * counted;
             events -= wr != (Two){0.0, 0.0}; /* true is −1 */
             low_w = lesser(w, low_w);
@@ -259,64 +307,59 @@ native_weighted(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t g
             add_rows(&of, rows, more, 2);
     }
     double found[] = {(double)(events[0] + events[1]), least(low_w), greatest(high_w), least(low_r), greatest(high_r)};
-    memcpy(out, sums, sizeof sums);
-    memcpy(out + 6, found, sizeof found);
-    told(&of, out + 11);
-    return finished(&all, Py_NewRef(Py_None));
+    memcpy(log.out, sums, sizeof sums);
+    memcpy(log.out + 6, found, sizeof found);
+    told(&of, log.out + 11);
+    return finished(&log.held, Py_NewRef(Py_None));
 }
 
 /* robust(rewards, weights, predicted, direct, out): the moments of direct, of w(r − predicted) and of w, the least w */
 PyObject *
 native_robust(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
-    if (given != 5)
-        return needs(given, 5);
-    Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t n;
-    const double *rewards = contiguous(&all, args[0], 8, 0, &n);
-    const double *weights = contiguous(&all, args[1], 8, 0, NULL);
-    const double *predicted = contiguous(&all, args[2], 8, 0, NULL);
-    const double *direct = contiguous(&all, args[3], 8, 0, NULL);
-    double *out = contiguous(&all, args[4], 8, 1, NULL);
-    if (all.failed)
-        return finished(&all, NULL);
+    Log log;
+    if (!taken(&log, args, given, 5, 4))
+        return finished(&log.held, NULL);
     Crossed of = {.columns = 3};
-    double correction[BLOCK], low = INFINITY;
-    for (Py_ssize_t start = 0; start < n; start += BLOCK) {
-        Py_ssize_t more = n - start < BLOCK ? n - start : BLOCK;
-        for (Py_ssize_t i = start; i < start + more; i++)
-            correction[i - start] = weights[i] * (rewards[i] - predicted[i]);
-        for (Py_ssize_t i = start; i < start + more; i++)
-            low = weights[i] < low ? weights[i] : low;
-        add_rows(&of, (const double *[]){direct + start, correction, weights + start}, more, 3);
+    double correction[BLOCK];
+    Two low = {INFINITY, INFINITY};
+    for (Py_ssize_t start = 0; start < log.n; start += BLOCK) {
+        Py_ssize_t more = log.n - start < BLOCK ? log.n - start : BLOCK;
+        const double *rewards = log.columns[0] + start, *weights = log.columns[1] + start;
+        const double *predicted = log.columns[2] + start;
+        for (Py_ssize_t i = 0; i < more; i += 2) {
+            Two w = rows_at(weights, i, more);
+            put(correction, i, more, w * (rows_at(rewards, i, more) - rows_at(predicted, i, more)));
+            low = lesser(w, low);
+        }
+        add_rows(&of, (const double *[]){log.columns[3] + start, correction, weights}, more, 3);
     }
-    told(&of, out);
-    out[12] = low;
-    return finished(&all, Py_NewRef(Py_None));
+    told(&of, log.out);
+    log.out[12] = least(low);
+    return finished(&log.held, Py_NewRef(Py_None));
 }
 
-/* direct(target, predicted, actions, one, out): Σ_a target × predicted of each row; whether each target is a
-   distribution up to `one`, and each value finite. */
+/* direct(target, predicted, out, one, shown, own): Σ_a target × predicted of each row, of as many as `out` has; whether
+   each target is a distribution up to `one`, and each value finite. Where `shown` has the actions of all rows, what is
+   predicted of them goes to `own`, and each must be one of the row's. */
 PyObject *
 native_direct(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
-    if (given != 5)
-        return needs(given, 5);
-    Buffers all = {.count = 0, .failed = 0};
-    Py_ssize_t rows = 0;
-    const double *target = contiguous(&all, args[0], 8, 0, NULL);
-    const double *predicted = contiguous(&all, args[1], 8, 0, NULL);
-    Py_ssize_t actions = PyLong_AsSsize_t(args[2]);
+    Log log;
+    Py_ssize_t picked = 0, room = 0;
+    if (!taken(&log, args, given, 6, 2))
+        return finished(&log.held, NULL);
     double one = PyFloat_AsDouble(args[3]);
-    double *out = contiguous(&all, args[4], 8, 1, &rows);
+    const int64_t *shown = contiguous(&log.held, args[4], 8, 0, &picked);
+    double *own = contiguous(&log.held, args[5], 8, 1, &room);
     if (PyErr_Occurred())
-        all.failed = 1;
-    if (all.failed)
-        return finished(&all, NULL);
+        return finished(&log.held, NULL);
+    Py_ssize_t rows = log.room, actions = rows > 0 ? log.n / rows : 0;
     Two low = {0.0, 0.0};
     double far = 0.0, poison = 0.0;
-    for (Py_ssize_t i = 0; i < rows; i++) {
-        const double *pi = target + i * actions, *q = predicted + i * actions;
+    int known = 1, picks = picked == rows && room == rows;
+    for (Py_ssize_t i = 0; i < rows && known; i++) {
+        const double *pi = log.columns[0] + i * actions, *q = log.columns[1] + i * actions;
         Two sums = {0.0, 0.0}, values = {0.0, 0.0};
         Py_ssize_t a = 0;
         for (; a + 2 <= actions; a += 2) {
@@ -331,9 +374,13 @@ native_direct(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t giv
             low = lesser((Two){pi[a], pi[a]}, low);
         }
         double off = fabs(sums[0] + sums[1] - 1.0);
-        out[i] = values[0] + values[1];
+        log.out[i] = values[0] + values[1];
         far = off > far ? off : far;
-        poison += 0.0 * (off + out[i]);
+        poison += 0.0 * (off + log.out[i]);
+        if (picks) {
+            known = shown[i] >= 0 && shown[i] < actions;
+            own[i] = known ? q[shown[i]] : 0.0;
+        }
     }
-    return finished(&all, PyBool_FromLong(least(low) >= 0.0 && far <= one && poison == 0.0));
+    return finished(&log.held, PyBool_FromLong(known && least(low) >= 0.0 && far <= one && poison == 0.0));
 }

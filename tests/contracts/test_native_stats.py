@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from bandstand.errors import InputError
 from bandstand.native import native
-from bandstand.stats import cross, doubly_robust, moments, weights
+from bandstand.stats import cross, doubly_robust, moments, shrinkage, weights
 from bandstand.stats.cross import CrossMoments
-from bandstand.stats.doubly_robust import RobustSums, direct_values
+from bandstand.stats.doubly_robust import RobustSums, direct_values, predictions
 from bandstand.stats.moments import Moments, PairMoments
+from bandstand.stats.shrinkage import Shrinkage, clipped, optimistic, subgaussian, switched
 from bandstand.stats.weights import WeightedSums, importance_weights
 
 pytestmark = pytest.mark.skipif(native is None, reason="there was no C compiler when the package was installed")
@@ -117,6 +118,52 @@ def test_direct_values_and_weights(seed: int, n: int, actions: int) -> None:
     np.testing.assert_array_equal(importance_weights(target, logging), quotients)
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(0, 300), st.integers(1, 12))
+def test_predictions_of_what_was_shown_are_the_numbers_of_the_table(seed: int, n: int, actions: int) -> None:
+    chance = np.random.default_rng(seed)
+    target, predicted = chance.dirichlet(np.ones(actions), n), chance.normal(size=(n, actions))
+    shown = chance.integers(0, actions, n)
+    found = predictions(target, predicted, shown)
+    other = without_native(doubly_robust, lambda: predictions(target, predicted, shown.astype(np.uint8)))
+    np.testing.assert_array_equal(found.shown, predicted[np.arange(n), shown])
+    np.testing.assert_array_equal(found.direct, direct_values(target, predicted))
+    np.testing.assert_array_equal(other.shown, found.shown)
+    np.testing.assert_allclose(other.direct, found.direct, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [-1, 3, 2**40])
+def test_an_action_that_is_no_column_is_refused_as_numpy_refuses_it(bad: int) -> None:
+    shown, table = np.array([0, 2, bad]), np.full((3, 3), 1 / 3)
+    for native_too in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not native_too:
+                patch.setattr(doubly_robust, "native", None)
+            with pytest.raises(InputError, match=f"action of row 2 is {bad}, must be >= 0 and < 3"):
+                predictions(table, table, shown)
+    with pytest.raises(InputError, match="actions have shape"):
+        predictions(table, table, shown[:2])
+
+
+@pytest.mark.parametrize(
+    ("shrink", "levels"),
+    [
+        (clipped, [0, 0.5, 2, 1e300, np.inf]),
+        (switched, [0, 0.5, 2, 1e300, np.inf]),
+        (optimistic, [0, 1e-320, 1e-200, 0.5, 2, 1e300, np.inf]),
+        (subgaussian, [0, 1e-320, 0.1, 0.5, 1 - 1e-12, 1]),
+    ],
+)
+def test_shrunk_weights_equal_numpys_to_the_last_bit(shrink: Shrinkage, levels: list[float]) -> None:
+    chance = np.random.default_rng(1)
+    some = np.concatenate([[0.0, 1e-320, 1.0, 2.0, 2 * (1 + 1e-10), 1e200, 1e308], chance.pareto(0.5, 998)])
+    for level in levels:
+        for w in (some, some[:-1], some[:0], some[:10].reshape(5, 2)):
+            bent = shrink(w, level)
+            np.testing.assert_array_equal(bent, without_native(shrinkage, partial(shrink, w, level)))
+            assert bent.shape == w.shape
+            assert np.isfinite(bent).all()
+
+
 @pytest.mark.parametrize("place", [0, 1, 1023, 1024, 2999])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1.0, 2.0, 0.0])
 def test_one_bad_row_anywhere_is_refused_as_numpy_refuses_it(place: int, bad: float) -> None:
@@ -133,6 +180,8 @@ def test_one_bad_row_anywhere_is_refused_as_numpy_refuses_it(place: int, bad: fl
     for module, what in (
         (weights, lambda: importance_weights(fine, wrong)),
         (weights, lambda: importance_weights(wrong, fine)),
+        (shrinkage, lambda: clipped(wrong, 1.0)),
+        (shrinkage, lambda: optimistic(wrong, 1.0)),
         (weights, lambda: WeightedSums.of(fine, wrong)),
         (weights, lambda: WeightedSums.of(wrong, fine)),
         (doubly_robust, lambda: direct_values(table, pair)),

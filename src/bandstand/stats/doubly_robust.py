@@ -1,12 +1,14 @@
 """A model of the reward, and the log to correct it: estimates that are right if either of the two is."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from bandstand.errors import InputError
 from bandstand.native import native
-from bandstand.stats.checks import column, refuse_where, same_length
+from bandstand.stats.checks import column, of_actions, refuse_where, same_length, whole_numbers
 from bandstand.stats.cross import CrossMoments
 from bandstand.stats.estimates import Estimate, normal
 from bandstand.stats.ratios import ROWS, rows, sum_of_ratios, unit_moments
@@ -32,17 +34,54 @@ def direct_values(target: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64
     >>> direct_values([[0.5, 0.5], [1.0, 0.0]], [[0.2, 0.4], [0.2, 0.4]]).round(3).tolist()
     [0.3, 0.2]
     """
+    return _predictions(target, predicted, None).direct
+
+
+class Predictions(NamedTuple):
+    """What a reward model expects, row by row: of what was `shown`, and of the target policy (`direct`)."""
+
+    shown: NDArray[np.float64]
+    direct: NDArray[np.float64]
+
+
+def predictions(target: ArrayLike, predicted: ArrayLike, actions: ArrayLike) -> Predictions:
+    """What `RobustSums` need of a reward model, in one pass: `direct_values`, and what it expects of `actions`.
+
+    Parameters
+    ----------
+    target, predicted
+        As for `direct_values`.
+    actions
+        The column of what was shown, one a row.
+
+    Raises
+    ------
+    InputError
+        About the first row whose target probabilities are no distribution, whose predictions are no numbers, or whose
+        action is no column of them.
+
+    Examples
+    --------
+    >>> shown, direct = predictions([[0.5, 0.5], [1.0, 0.0]], [[0.2, 0.4], [0.2, 0.4]], [1, 0])
+    >>> shown.tolist(), direct.round(3).tolist()
+    ([0.4, 0.2], [0.3, 0.2])
+    """
+    return _predictions(target, predicted, np.asarray(actions))
+
+
+def _predictions(target: ArrayLike, predicted: ArrayLike, actions: NDArray[Any] | None) -> Predictions:
     pi, q = np.asarray(target, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     same_length(target=pi, predicted=q)
     if pi.ndim != 2:
         raise InputError(f"target has shape {pi.shape}, must be rows × actions.", field="target")
-    values = np.empty(len(pi))
-    if native is None or not native.direct(
-        np.ascontiguousarray(pi), np.ascontiguousarray(q), pi.shape[1], _ONE, values
-    ):
-        _check_predictions(pi, q)
-        np.einsum("ij,ij->i", pi, q, out=values)
-    return values
+    numbers = np.empty(0, np.int64) if actions is None else whole_numbers(actions, rows=len(q))
+    direct, shown = np.empty(len(pi)), np.empty(numbers.size)
+    tables = np.ascontiguousarray(pi), np.ascontiguousarray(q)
+    if native is not None and native.direct(*tables, direct, _ONE, numbers, shown):
+        return Predictions(shown, direct)
+    _check_predictions(pi, q)
+    np.einsum("ij,ij->i", pi, q, out=direct)
+    return Predictions(shown if actions is None else of_actions(q, numbers, name="predicted"), direct)
 
 
 def _check_predictions(pi: NDArray[np.float64], q: NDArray[np.float64]) -> None:
@@ -76,8 +115,8 @@ class RobustSums(Struct, frozen=True):
     ) -> "RobustSums":
         """Sums over rows.
 
-        `weights` may be shrunk (see `shrinkage`); `predicted` is the model's reward of what was shown,
-        `direct` are the `direct_values`. All rows of a cluster must be in one chunk.
+        `weights` may be shrunk (see `shrinkage`); `predicted` is the model's reward of what was shown and
+        `direct` that of the target: the two `predictions`. All rows of a cluster must be in one chunk.
         """
         named = {"reward": rewards, "weight": weights, "predicted reward": predicted, "direct value": direct}
         if clusters is None and native is not None and (found := _compiled(*named.values())) is not None:

@@ -16,9 +16,9 @@ from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from bandstand.errors import InputError
-from bandstand.stats.checks import column, same_length
+from bandstand.stats.checks import column, of_actions, same_length
 from bandstand.stats.diagnostics import Diagnostics, diagnostics, gate, scores_logged
-from bandstand.stats.doubly_robust import RobustSums, direct_values, dm, dr, sndr
+from bandstand.stats.doubly_robust import Predictions, RobustSums, dm, dr, predictions, sndr
 from bandstand.stats.empirical_likelihood import check_bounds, empirical_likelihood, likeliest_value
 from bandstand.stats.estimates import Estimate, ips, normal, snips
 from bandstand.stats.intervals import rare_events
@@ -166,9 +166,8 @@ def evaluate(
     found = diagnostics(sums, inverse_propensities=inverse, unsupported=missing, certain=certain(p_log))
     tried = _from_weights(log, sums, limit)
     if predicted is not None:
-        tried |= _from_model(
-            log, direct_values(target, predicted), _of_shown(predicted, shown, name="predicted"), limit
-        )
+        # Without actions the target has one value a row, which is refused.
+        tried |= _from_model(log, predictions(target, predicted, () if shown is None else shown), limit)
     made = {name: one._replace(method=name) for name, how in tried.items() if (one := _unless_equal(how, alpha))}
     return Evaluation(
         default=rare_events(sums, max_weight=max_weight, reward_range=reward_range, alpha=alpha),
@@ -212,9 +211,9 @@ def _from_weights(log: _Log, sums: WeightedSums, limit: float) -> dict[str, _Way
     }
 
 
-def _from_model(log: _Log, direct: NDArray[np.float64], own: NDArray[np.float64], limit: float) -> dict[str, _Way]:
+def _from_model(log: _Log, model: Predictions, limit: float) -> dict[str, _Way]:
     def robust(weights: NDArray[np.float64]) -> RobustSums:
-        return RobustSums.of(log.rewards, weights, predicted=own, direct=direct, clusters=log.clusters)
+        return RobustSums.of(log.rewards, weights, predicted=model.shown, direct=model.direct, clusters=log.clusters)
 
     sums = robust(log.weights)
     return {
@@ -239,26 +238,15 @@ def _unless_equal(how: _Way, alpha: float) -> Estimate | None:
 def _of_shown(values: ArrayLike, shown: NDArray[np.int64] | None, *, name: str) -> NDArray[np.float64]:
     """One value a row, of what was shown."""
     array = np.asarray(values, dtype=np.float64)
-    if array.ndim == 1 and name != "predicted":
+    if array.ndim == 1:
         return array
     if array.ndim != 2 or shown is None:
         raise InputError(
-            f"{name} has shape {array.shape}, must be rows × actions with `actions`, the column of what was shown"
-            + (", or one value a row." if name != "predicted" else "."),
+            f"{name} has shape {array.shape}, must be rows × actions with `actions`, the column of what was shown, or "
+            "one value a row.",
             field=name,
         )
-    if shown.shape != array.shape[:1] or not np.issubdtype(shown.dtype, np.integer):
-        raise InputError(f"actions have shape {shown.shape}, must be one column of {name} a row.", field="actions")
-    bad = np.flatnonzero((shown < 0) | (shown >= array.shape[1]))
-    if bad.size:
-        raise InputError(
-            f"action of row {bad[0]} is {shown[bad[0]]}, must be >= 0 and < {array.shape[1]}, a column of {name}; "
-            "repair or leave out the row.",
-            field="actions",
-        )
-    # Twice as fast as by two indices.
-    own: NDArray[np.float64] = array.reshape(-1)[np.arange(len(array)) * array.shape[1] + shown]
-    return own
+    return of_actions(array, shown, name=name)
 
 
 def _inverse(logging: ArrayLike, of_shown: NDArray[np.float64], candidates: ArrayLike | None) -> Moments | None:

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandstand.errors import InputError
+from bandstand.native import native
 from bandstand.stats.checks import refuse_where
 from bandstand.stats.estimates import Estimate
 
 _SLACK = 1 + 1e-9  # a weight that equals the limit but for rounding is kept
+_NOTHING = 1e-300  # a level that leaves nothing of any weight
 
 Shrinkage = Callable[[ArrayLike, float], NDArray[np.float64]]
 
@@ -37,7 +39,7 @@ def clipped(weights: ArrayLike, limit: float) -> NDArray[np.float64]:
     [0.5, 2.0]
     """
     _check_level(limit, highest=math.inf, name="limit")
-    return np.minimum(_weights(weights), limit)
+    return _shrunk(weights, cap=limit)
 
 
 def switched(weights: ArrayLike, limit: float) -> NDArray[np.float64]:
@@ -57,8 +59,7 @@ def switched(weights: ArrayLike, limit: float) -> NDArray[np.float64]:
     [0.5, 0.0]
     """
     _check_level(limit, highest=math.inf, name="limit")
-    w = _weights(weights)
-    return np.where(w <= limit * _SLACK, w, 0.0)
+    return _shrunk(weights, most=limit * _SLACK)
 
 
 def optimistic(weights: ArrayLike, level: float) -> NDArray[np.float64]:
@@ -77,15 +78,7 @@ def optimistic(weights: ArrayLike, level: float) -> NDArray[np.float64]:
     [0.0, 0.5, 0.3]
     """
     _check_level(level, highest=math.inf, name="level")
-    w = _weights(weights)
-    if level == 0:
-        return np.zeros_like(w)
-    if level == math.inf:
-        return w
-    bent: NDArray[np.float64] = w * w
-    bent /= level
-    bent += 1
-    return np.divide(w, bent, out=bent)
+    return _shrunk(weights, bend=1 / level) if level > _NOTHING else np.zeros_like(_weights(weights))
 
 
 def subgaussian(weights: ArrayLike, level: float) -> NDArray[np.float64]:
@@ -104,12 +97,7 @@ def subgaussian(weights: ArrayLike, level: float) -> NDArray[np.float64]:
     [0.0, 1.0, 1.5]
     """
     _check_level(level, highest=1.0, name="level")
-    w = _weights(weights)
-    if level == 1:
-        return (w > 0).astype(np.float64)
-    bent: NDArray[np.float64] = w * level
-    bent += 1 - level
-    return np.divide(w, bent, out=bent)
+    return _shrunk(weights, base=1 - level, slope=level) if level < 1 else (_weights(weights) > 0).astype(np.float64)
 
 
 class Sensitivity(NamedTuple):
@@ -144,6 +132,27 @@ def sensitivity(
     whole = float(w.sum())
     shrunk = ((level, shrink(w, level)) for level in levels)
     return tuple(Sensitivity(level, float(v.sum()) / whole if whole else 1.0, estimate(v)) for level, v in shrunk)
+
+
+def _shrunk(
+    weights: ArrayLike,
+    *,
+    most: float = math.inf,
+    cap: float = math.inf,
+    base: float = 1.0,
+    slope: float = 0.0,
+    bend: float = 0.0,
+) -> NDArray[np.float64]:
+    """Of each weight up to `most`, and 0 above it, the lesser of it and `cap` over base + w (slope + bend w)."""
+    given = np.asarray(weights, dtype=np.float64)
+    if native is not None:
+        shrunk = np.empty(given.shape)
+        if native.shrunk(np.ascontiguousarray(given), shrunk, most, cap, base, slope, bend):
+            return shrunk
+    w = _weights(given)
+    with np.errstate(over="ignore"):  # over infinity nothing is left, as it should be
+        below = base + w * (slope + bend * w)
+    return np.asarray(np.where(w <= most, np.minimum(w, cap), 0.0) / below)
 
 
 def _weights(weights: ArrayLike) -> NDArray[np.float64]:

@@ -96,8 +96,7 @@ def examination_weights(target: ArrayLike, logging: ArrayLike, examination: Arra
 
     References
     ----------
-    .. [1] Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay, Wen (2018), "Offline evaluation of ranking
-       policies with click models", KDD, arXiv:1804.10488.
+    .. [1] Li et al. (2018), as for `marginal_weights`: the position-based click model.
 
     Examples
     --------
@@ -141,8 +140,7 @@ def moved_weights(target: ArrayLike, logging: ArrayLike, examination: ArrayLike)
 
     References
     ----------
-    .. [1] Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay, Wen (2018), "Offline evaluation of ranking
-       policies with click models", KDD, arXiv:1804.10488.
+    .. [1] Li et al. (2018), as for `marginal_weights`: the position-based click model.
 
     Examples
     --------
