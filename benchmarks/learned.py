@@ -5,7 +5,6 @@ longer one, for memory, is these over and over, and a shorter one, for many stra
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ from bandstand.strategy import Strategy
 from bandstand.sweep.run import swept
 from bandstand.sweep.space import parse
 from benchmarks.bench import Bench
-from benchmarks.measure import Figure, paired, ratios, spread
+from benchmarks.measure import Figure, paired, peak_mb, ratios, spread
 
 LEAST_PROGRESSIVE = 3_000.0
 LEAST_SPEEDUP = 1.8
@@ -187,7 +186,7 @@ def _evaluate(url: str) -> dict[str, float]:
     evaluate(log, Question(("bts",)))
     took = time.process_time() - started
     log.close()
-    return {"cpu_s": took, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
+    return {"cpu_s": took, "peak_mb": peak_mb()}
 
 
 def _busy_s() -> dict[int, float]:

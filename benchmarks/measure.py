@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -65,6 +66,12 @@ def each_us(calls: Sequence[Callable[[], object]]) -> list[float]:
 
 def median_us(calls: Sequence[Callable[[], object]]) -> float:
     return statistics.median(each_us(calls))
+
+
+def peak_mb() -> float:
+    """The greatest memory of this process so far. `ru_maxrss` is no less than that of whoever started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from bandstand.stats.slates import SlateSums, slate_ips, slate_snips
 from bandstand.stats.weights import WeightedSums, importance_weights
 from benchmarks import peer_obp
 from benchmarks.bench import Bench
-from benchmarks.measure import Figure, Spread, paired, ratios, spread
+from benchmarks.measure import Figure, Spread, paired, peak_mb, ratios, spread
 
 # An interpreter in which `import obp.ope.estimators` works. It is idle since 2022 and declares Python below 3.11.
 OBP = "BANDSTAND_BENCH_OBP"
@@ -216,4 +215,4 @@ def _slates(n: int, length: int = 10) -> float:
 
 if __name__ == "__main__":
     taken = {"rows": _rows, "slates": _slates}[sys.argv[1]](int(sys.argv[2]))
-    print(json.dumps({"seconds": taken, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({"seconds": taken, "mb": peak_mb()}))

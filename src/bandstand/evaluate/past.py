@@ -27,6 +27,11 @@ FRESH: Final = 100
 _WHOLE: Final = -1  # in place of a position: the slate as a whole
 
 
+def key(name: str) -> int:
+    """64 bits that stand for the id of a decision or a user, below 0 as often as not."""
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+
+
 class Earned(NamedTuple):
     """What the slate earned by each metric: with each pick (metrics × picks), and as a whole."""
 
@@ -109,13 +114,13 @@ class Past:
         shown = {pick.position for pick in fact.picks}
         if fact.request.shown:
             return shown
-        exposed = set(self._exposures[_found(self._exposure_keys, _key(fact.decision))].tolist())
+        exposed = set(self._exposures[_found(self._exposure_keys, key(fact.decision))].tolist())
         return shown if _WHOLE in exposed else shown & exposed
 
     def earned(self, fact: Decided, seen: set[int], surface: Surface, metrics: tuple[str, ...]) -> Earned:
         """As the learner counts it: a pick that was seen and earned nothing gets the default of the worth, unless
         something came for the whole slate."""
-        came = _found(self._reward_keys, _key(fact.decision))
+        came = _found(self._reward_keys, key(fact.decision))
         events = [
             (position, self._reward_names[kind], value)
             for (position, kind), value in zip(
@@ -147,11 +152,11 @@ class Past:
                     self._decided(entry, fact)
             case Exposed() as fact:
                 for position in (_WHOLE,) if fact.positions is None else fact.positions:
-                    self._exposed.extend((_key(fact.decision), position))
+                    self._exposed.extend((key(fact.decision), position))
             case Rewarded() as fact if self._surface in (None, fact.surface):
                 kind = self._names.setdefault(fact.name, len(self._names))
                 position = _WHOLE if fact.position is None else fact.position
-                self._rewarded.extend((_key(fact.decision), position, kind))
+                self._rewarded.extend((key(fact.decision), position, kind))
                 self._values.append(fact.value)
             case StrategyPut() as fact:
                 self.strategies[fact.name] = msgspec.json.decode(fact.definition, type=Strategy)
@@ -187,12 +192,6 @@ class Past:
         order = np.argsort(exposures[:, 0], kind="stable")
         self._exposure_keys, self._exposures = exposures[order, 0], exposures[order, 1]
         self._rewarded, self._values, self._exposed = array("q"), array("d"), array("q")
-
-
-def _key(decision: str) -> int:
-    return int.from_bytes(
-        blake2b(decision.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True
-    )
 
 
 def _found(keys: npt.NDArray[np.int64], key: int) -> slice:
