@@ -77,3 +77,30 @@ def test_inverse_propensities_are_reported_where_given() -> None:
 def test_a_log_of_one_row_is_refused() -> None:
     with pytest.raises(InputError, match=r"1 independent unit\(s\), diagnostics need 2"):
         diagnostics(WeightedSums.of([1.0], [1.0]))
+
+
+HEALTHY = diagnostics(WeightedSums.of(np.tile([0.0, 1.0], 500), np.tile([0.8, 1.2, 1.2, 0.8], 250)))._replace(
+    unsupported=0.0, certain=0.0
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "still_fine", "beyond", "reason", "help"),
+    [
+        ("ess", 100.0, 99.9, "The effective sample size is 100, below 100", "log more traffic"),
+        ("events", 20, 19, "Only 19 weighted row(s) have a reward", "evaluate a more frequent reward"),
+        ("max_share", 0.1, 0.101, "One row carries 10% of all weight, above 10%", "log with more exploration"),
+        ("mean_weight", 1 + 3.9 / 100, 1 + 4.1 / 100, "The mean weight is 1.04 ± 0.01", "check that the logged"),
+        ("mean_weight", 1 - 3.9 / 100, 1 - 4.1 / 100, "The mean weight is 0.959 ± 0.01", "check that the logged"),
+        ("unsupported", 0.01, 0.0101, "With probability 1.0% the strategy shows what", "let the logger explore it"),
+        ("certain", 0.999, 1.0, "All rows have propensity 1", "log with exploration"),
+    ],
+)
+def test_each_gate_closes_by_itself_just_beyond_its_limit_and_says_what_would_help(
+    field: str, still_fine: float, beyond: float, reason: str, help: str
+) -> None:
+    found = HEALTHY._replace(mean_weight=1.0, mean_weight_se=0.01)
+    assert gate(found._replace(**{field: still_fine})) == ()
+    (said,) = gate(found._replace(**{field: beyond}))
+    assert said.startswith(reason)
+    assert help in said
