@@ -1,4 +1,5 @@
 import doctest
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from bandstand.evaluate.question import Question
 from bandstand.events import Decided, Inline, Interacted, ItemPut, Rewarded
 from bandstand.formats import frame
 from bandstand.formats.frame import import_frame
+from bandstand.formats.lines import LONGEST_LINE
 from bandstand.formats.transfer import Imported, import_
 from bandstand.store.memory import MemoryLog
 
@@ -96,9 +98,9 @@ def test_candidates_may_be_described(tmp_path: Path) -> None:
         ("x,0,a,0,1", "propensity is 0.0, must be above 0 and at most 1"),
         ("x,0,a,-0.5,1", "propensity is -0.5, must be above 0"),
         ("x,0,a,1.01,1", "propensity is 1.01, must be above 0 and at most 1"),
-        ("x,0,a,nan,1", "propensity is 'nan', must be a finite number"),
-        ("x,0,a,,1", "propensity is '', must be a finite number"),
-        ("x,0,a,0.5,nan", "reward is 'nan', must be a finite number"),
+        ("x,0,a,nan,1", "propensity is nan, must be above 0 and at most 1"),
+        ("x,0,a,,1", "propensity is missing, must be above 0"),
+        ("x,0,a,0.5,nan", "reward is 'nan', must be a finite number; leave it empty where nothing came"),
         ("x,0,,0.5,1", "it names no item"),
         ("x,-1,a,0.5,1", "position is -1, must be a whole number from 0"),
         ("x,1.5,a,0.5,1", "position is 1.5, must be a whole number"),
@@ -117,6 +119,55 @@ def test_bad_row_leaves_its_decision_out_and_says_why(tmp_path: Path, row: str, 
     assert [one.decision for one in facts(log, Rewarded)] == kept
 
 
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (b"half,1,\xe9,0.5,0", 4),
+        (b"half,1,b", 4),
+        (b"half,1,b\0,0.5,0", 4),
+        (b'half,1,"b"x,0.5,0', 4),
+        (b"x" * (LONGEST_LINE + 1), 4),
+    ],
+    ids=["encoding", "cells", "NUL", "quotes", "too long"],
+)
+def test_decision_of_which_a_row_cannot_be_read_is_left_out_whole(tmp_path: Path, rows: bytes, line: int) -> None:
+    head = b"decision,position,item,propensity,reward\nfirst,0,a,0.5,1\nhalf,0,a,0.5,1\n"
+    (tmp_path / "table.csv").write_bytes(head + rows + b"\nhalf,2,c,0.5,1\nlast,0,a,0.5,1\n")
+    log = MemoryLog()
+    report = import_(log, "csv", [tmp_path / "table.csv"], now=NOON)
+    assert report.refused.first[0].line == line
+    assert [one.decision for one in facts(log, Decided)] == ["first", "last"]
+    assert [one.decision for one in facts(log, Rewarded)] == ["first", "last"]
+
+
+def test_decision_at_which_a_compressed_table_breaks_off_is_left_out(tmp_path: Path) -> None:
+    rows = [f"d{n},{at},i{(n * 7919 + at) % 997},0.25,1" for n in range(4000) for at in range(5)]
+    packed = gzip.compress("\n".join(["decision,position,item,propensity,reward", *rows]).encode())
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    log = MemoryLog()
+    report = import_(log, "csv", [path], now=NOON)
+    damaged, cut = (one.reason for one in report.refused.first)
+    assert "the file is damaged from here on" in damaged
+    assert "stands beside rows that were lost, and may lack them; it is left out" in cut
+    lengths = {len(entry.fact.picks) for entry in log.read(limit=100_000) if isinstance(entry.fact, Decided)}
+    assert lengths == {5}
+
+
+def test_line_too_long_leaves_out_the_decisions_on_both_its_sides(tmp_path: Path) -> None:
+    long = "x" * (LONGEST_LINE + 1)
+    text = f"decision,item,propensity\na,i,0.5\nb,i,0.5\n{long}\nc,i,0.5\nd,i,0.5\n"
+    log, report = read(tmp_path, text)
+    assert [one.decision for one in facts(log, Decided)] == ["a", "d"]
+    assert [line for line, _ in reasons(report)] == [4, 3, 5]
+
+
+def test_rows_that_stand_alone_do_not_suffer_from_their_neighbours(tmp_path: Path) -> None:
+    log, report = read(tmp_path, f"item,propensity\na,0.5\n{'x' * (LONGEST_LINE + 1)}\nb,0.5\nc\nd,0.5\n")
+    assert [one.picks[0].item for one in facts(log, Decided)] == ["a", "b", "d"]
+    assert [line for line, _ in reasons(report)] == [3, 5]
+
+
 @pytest.mark.parametrize("given", ["[a", "[" * 5000, '"[{""price"": 3}]"', "a||b", '"[[1]]"'])
 def test_candidates_that_are_none_are_left_out(tmp_path: Path, given: str) -> None:
     log, report = read(tmp_path, f"item,propensity,candidates\na,0.5,{given}\na,0.5,a\n")
@@ -126,7 +177,9 @@ def test_candidates_that_are_none_are_left_out(tmp_path: Path, given: str) -> No
 
 def test_decision_whose_rows_are_scattered_is_left_out_after_the_first(tmp_path: Path) -> None:
     log, report = read(tmp_path, "decision,item,propensity\nd,a,0.5\ne,a,0.5\nd,b,0.5\n")
-    assert reasons(report) == [(4, "decision 'd' was read before, with other contents; correct either")]
+    assert reasons(report) == [
+        (4, "decision 'd' was read before, with other contents; correct either, or put its rows together")
+    ]
     assert [len(one.picks) for one in facts(log, Decided)] == [1, 1]
 
 
@@ -184,6 +237,25 @@ def test_pandas_is_read_without_pyarrow_too(monkeypatch: pytest.MonkeyPatch) -> 
         log, pandas.DataFrame({"user": ["u"], "item": ["a"], "time": [pandas.Timestamp(100, unit="s")]}), now=NOON
     )
     assert [(one.user, one.item, one.time) for one in facts(log, Interacted)] == [("u", "a", 100.0)]
+
+
+def test_what_is_no_number_in_a_frame_is_no_missing_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = columns() | {"reward_click": [1.0, 0.0, float("nan")]}
+    for made in (dict, pandas.DataFrame):
+        log = MemoryLog()
+        (refusal,) = import_frame(log, made(held), now=NOON).refused.first
+        assert refusal.reason.startswith("reward_click is 'nan', must be a finite number; leave it empty")
+        assert [one.decision for one in facts(log, Decided)] == ["d1"]
+
+
+def test_what_pandas_knows_to_be_missing_is_missing() -> None:
+    held = pandas.DataFrame(columns())
+    held["reward_click"] = pandas.array([1, 0, pandas.NA], dtype="Int64")
+    held["user"] = [float("nan"), float("nan"), 7.0]
+    log = MemoryLog()
+    assert import_frame(log, held, now=NOON).refused.first == []
+    assert [(one.decision, one.request.user) for one in facts(log, Decided)] == [("d1", None), ("d2", "7")]
+    assert [one.decision for one in facts(log, Rewarded)] == ["d1"]
 
 
 def test_what_is_no_data_frame_says_what_it_must_be() -> None:

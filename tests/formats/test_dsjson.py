@@ -191,8 +191,8 @@ def test_line_without_time_or_id_happens_now_and_stands_for_itself(tmp_path: Pat
         ({"_label_probability": 0}, "probability is 0.0, must be above 0 and at most 1"),
         ({"_label_probability": -0.1}, "probability is -0.1, must be above 0"),
         ({"_label_probability": 1.5}, "probability is 1.5, must be above 0 and at most 1"),
-        ({"_label_probability": "NaN"}, "probability is 'NaN', must be a finite number"),
-        ({"_label_probability": None, "p": []}, "probability is 'None', must be a finite number"),
+        ({"_label_probability": "NaN"}, "probability is NaN, must be above 0 and at most 1"),
+        ({"_label_probability": None, "p": []}, "probability is missing, must be above 0 and at most 1"),
         ({"_label_cost": "NaN"}, "the cost is 'NaN', must be a finite number"),
         ({"_label_Action": 2}, "_label_Action is 2 and _labelIndex is 2, must be one less"),
         ({"_label_Action": 9, "_labelIndex": 8}, "action 8 was chosen, must be one of the 3 in _multi"),
@@ -221,7 +221,7 @@ def test_bad_line_is_left_out_and_says_why(tmp_path: Path, change: dict[str, obj
         (CCB["_outcomes"] * 2, "_outcomes has 4 entries, must have one for each of the 2 slots"),
         ([], "_outcomes has 0 entries"),
         ([CCB["_outcomes"][0]] * 2, "slot 1: action 2 was chosen above already"),
-        ([{"_a": [0]}], "slot 0: the probability is 'None'"),
+        ([{"_a": [0]}], "slot 0: the probability is missing"),
     ],
 )
 def test_outcomes_that_fit_no_slot_are_left_out(tmp_path: Path, outcomes: list[object], words: str) -> None:
@@ -238,7 +238,7 @@ def test_repeated_decision_with_other_contents_is_left_out_with_its_reward(tmp_p
     other = CB | {"_label_probability": 0.3, "_label_cost": -7.0}
     log, report = read(tmp_path, CB | {"_label_cost": 0.0, "o": []}, CB | {"EventId": "e2"}, other)
     assert [(one.line, one.reason) for one in report.refused.first] == [
-        (3, "decision 'e1' was read before, with other contents; correct either")
+        (3, "decision 'e1' was read before, with other contents; correct either, or put its rows together")
     ]
     assert [one.decision for one in facts(log, Rewarded)] == ["e2"]
     _, later = read(tmp_path, other, log=log)
@@ -268,6 +268,13 @@ def test_lines_in_other_encodings_or_cut_short_are_left_out(tmp_path: Path) -> N
     )
     assert [one.decision for one in facts(log, Decided)] == ["ü"]
     assert [one.line for one in report.refused.first] == [2, 6, 7]
+    assert "convert the file to UTF-8" in reasons(report)[0]
+
+
+def test_place_in_a_line_at_which_it_is_no_json_is_shown(tmp_path: Path) -> None:
+    _, report = read(tmp_path, json.dumps(CB | {"_label_probability": float("nan")}).encode())
+    (reason,) = reasons(report)
+    assert re.search(r"at '.{0,20}NaN.*it must be JSON as Vowpal Wabbit's --dsjson reads it", reason)
 
 
 def test_compressed_log_that_is_cut_is_read_to_there(tmp_path: Path) -> None:
@@ -293,7 +300,12 @@ def test_line_of_a_hundred_megabytes_is_left_out_and_the_next_one_read(tmp_path:
     assert len(facts(log, Decided)) == 1
 
 
-def test_empty_log_says_nothing_and_a_binary_one_what_to_do(tmp_path: Path) -> None:
-    assert read(tmp_path)[0].head() == 0
+def test_empty_log_and_a_binary_one_say_what_to_do(tmp_path: Path) -> None:
+    log, report = read(tmp_path)
+    assert log.head() == 0
+    assert reasons(report) == [
+        "nothing is in it, must hold decisions as Vowpal Wabbit, Azure Personalizer or the learning loop log them; "
+        "check the file"
+    ]
     with pytest.raises(InputError, match="is a binary log; write it as dsjson"):
         read(tmp_path, b"VWFB\1\0\0\0")

@@ -67,3 +67,12 @@ def test_every_command_of_the_guide_runs(folder: Path) -> None:
         done = CliRunner().invoke(bandstand, command.split()[1:])
         assert done.exit_code == 0, f"{command}: {done.output}"
         assert re.match(r"(reading|writing|[1-9][\d,]* (facts|entries))", done.output.strip()), done.output
+
+
+def test_reasons_that_are_not_printed_are_counted(folder: Path) -> None:
+    (folder / "bad.csv").write_text("item,propensity\n" + "a,2\n" * 13)
+    ran = CliRunner().invoke(bandstand, ["import", "csv", "bad.csv"], catch_exceptions=False)
+    assert ran.exit_code == 1
+    assert "13 lines left out:" in ran.output
+    assert ran.output.count("propensity is 2.0, must be above 0 and at most 1") == 10
+    assert "… and 3 more; --json lists the first 100" in ran.output

@@ -159,17 +159,17 @@ def test_rows_in_any_order_are_taken_as_they_come(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("1,2019-11-24 00:00:10,1,3,1,0.5,uu,0.0", "timezone"),
+        ("1,2019-11-24 00:00:10,1,3,1,0.5,uu,0.0", "timestamp is '2019-11-24 00:00:10', must be a time with its zone"),
         ("1,2019-11-24 00:00:10+00:00,7,3,1,0.5,uu,0.0", "item_id is 7, which item_context.csv does not describe"),
-        ("1,2019-11-24 00:00:10+00:00,x,3,1,0.5,uu,0.0", r"\$.item_id"),
-        ("1,2019-11-24 00:00:10+00:00,1,0,1,0.5,uu,0.0", r"\$.position"),
-        ("1,2019-11-24 00:00:10+00:00,1,3,2,0.5,uu,0.0", r"\$.click"),
-        ("1,2019-11-24 00:00:10+00:00,1,3,1,0,uu,0.0", r"\$.propensity_score"),
-        ("1,2019-11-24 00:00:10+00:00,1,3,1,nan,uu,0.0", r"\$.propensity_score"),
-        ("1,2019-11-24 00:00:10+00:00,1,3,1,1.1,uu,0.0", r"\$.propensity_score"),
-        ("1,2019-11-24 00:00:10+00:00,1,3,1,0.5,uu,much", "could not convert"),
-        ("1,2019-11-24 00:00:10+00:00,1,3,1,0.5,uu,inf", "user-item_affinity_0 is inf, must be finite"),
-        ("1,2019-11-24 00:00:10+00:00,1,3,1", "shorter"),
+        ("1,2019-11-24 00:00:10+00:00,x,3,1,0.5,uu,0.0", "item_id is 'x', must be a whole number; correct it"),
+        ("1,2019-11-24 00:00:10+00:00,1,0,1,0.5,uu,0.0", "position is '0', must be a whole number from 1 to 100"),
+        ("1,2019-11-24 00:00:10+00:00,1,3,2,0.5,uu,0.0", "click is '2', must be 0 or 1"),
+        ("1,2019-11-24 00:00:10+00:00,1,3,1,0,uu,0.0", "propensity_score is '0', must be above 0 and at most 1"),
+        ("1,2019-11-24 00:00:10+00:00,1,3,1,nan,uu,0.0", "propensity_score is 'nan', must be above 0 and at most 1"),
+        ("1,2019-11-24 00:00:10+00:00,1,3,1,1.1,uu,0.0", "propensity_score is '1.1', must be above 0 and at most 1"),
+        ("1,2019-11-24 00:00:10+00:00,1,3,1,0.5,uu,much", "user-item_affinity_0 is 'much', must be a finite number"),
+        ("1,2019-11-24 00:00:10+00:00,1,3,1,0.5,uu,inf", "user-item_affinity_0 is 'inf', must be a finite number"),
+        ("1,2019-11-24 00:00:10+00:00,1,3,1", "it has 5 cells, must have 8 as the header"),
         ('1,"2019-11-24', "unexpected end of data"),
     ],
 )
@@ -180,6 +180,16 @@ def test_bad_row_is_left_out_and_says_why(tmp_path: Path, line: str, words: str)
     assert only.line == 2
     assert re.search(words, only.reason), only.reason
     assert [one.fact.decision for one in everything(log) if isinstance(one.fact, Decided)] == ["obd-men-random-1"]
+
+
+@pytest.mark.parametrize("text", ["", ",timestamp,item_id,position,click\n0,2019-11-24 00:00:10+00:00,1,3,1\n"])
+def test_file_without_propensities_says_what_it_lacks(tmp_path: Path, text: str) -> None:
+    place = part(tmp_path)
+    (place / "men.csv").write_text(text)
+    with pytest.raises(
+        InputError, match=r"has no column (timestamp, .*)?propensity_score; there is: (nothing|,timestamp|, t)"
+    ):
+        imported(MemoryLog(), place)
 
 
 def test_place_that_holds_no_part_of_the_dataset_is_an_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 
 from bandstand import data
 from bandstand.errors import ConflictError, InputError, UnknownError
-from bandstand.events import Draft, Entry, ItemPut, SurfacePut
+from bandstand.events import Draft, Entry, Interacted, ItemPut, SurfacePut
 from bandstand.formats.files import written
 from bandstand.formats.transfer import Imported, export, import_
 from bandstand.store.memory import MemoryLog
@@ -97,6 +98,22 @@ def test_several_files_are_one_import_and_progress_is_told(tmp_path: Path) -> No
     )
     assert imported.stored == log.head() == 6
     assert told == [(2, None), (3, None), (5, None), (6, None)]
+
+
+def test_file_that_cannot_be_read_after_others_is_reported_and_the_rest_read(tmp_path: Path) -> None:
+    texts = {"good": "user,item\nu,a\n", "odd": "x,y\n1,2\n", "none": "user,item\n", "more": "user,item\nv,b\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    log = MemoryLog()
+    report = import_(log, "csv", [tmp_path / name for name in texts], now=NOON)
+    assert [one.fact.item for one in everything(log) if isinstance(one.fact, Interacted)] == ["a", "b"]
+    odd, none = report.refused.first
+    assert odd.file.endswith("odd")
+    assert re.search("name neither items nor users; .* nothing more of this file was read", odd.reason)
+    assert none.file.endswith("none")
+    assert "nothing is in it, must hold a table of decisions, interactions" in none.reason
+    with pytest.raises(InputError, match="name neither items nor users"):
+        import_(MemoryLog(), "csv", [tmp_path / "odd", tmp_path / "good"], now=NOON)
 
 
 def test_progress_of_an_export_ends_at_the_whole(golden: MemoryLog, tmp_path: Path) -> None:

@@ -92,3 +92,5 @@ def _print(result: Imported) -> None:
         click.echo(f"{result.refused.count:,} {lines} left out:", err=True)
         for refusal in result.refused.first[:_REASONS_SHOWN]:
             click.echo(f"  {refusal.file}:{refusal.line}: {refusal.reason}", err=True)
+        if (more := result.refused.count - _REASONS_SHOWN) > 0:
+            click.echo(f"  … and {more:,} more; --json lists the first {result.refused.keep}", err=True)

@@ -11,7 +11,7 @@ from bandstand.chance import bits
 from bandstand.events import Decided, Draft, Features, Inline, ItemPut, Pick, Request, Rewarded, Scalar, decode
 from bandstand.features import context_features
 from bandstand.formats import Read, Refused, Target
-from bandstand.formats.columns import Columns, checked, feature, identity, is_nothing, number, seconds
+from bandstand.formats.columns import Columns, Row, checked, feature, identity, is_nothing, number, seconds
 from bandstand.formats.opening import Opening
 from bandstand.state import State
 from bandstand.strategy import LONGEST_SLATE
@@ -19,6 +19,7 @@ from bandstand.strategy import LONGEST_SLATE
 SURFACE = LOGGER = "imported"
 _LAST_POSITION = 10_000
 _ITEM, _CONTEXT = "item.", "context."
+_PROBABLE = "must be above 0 and at most 1: how likely the logger was to show this item; correct it"
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -33,46 +34,47 @@ class Choice(msgspec.Struct, frozen=True):
     rewards: dict[str, float]
 
 
-def chosen(
-    rows: Iterable[tuple[int, Mapping[str, object]]], meant: Columns, path: Path, target: Target, refused: Refused
-) -> Iterator[Read]:
+def chosen(rows: Iterable[Row], meant: Columns, path: Path, target: Target, refused: Refused) -> Iterator[Read]:
     """Decisions in the order of the table, each with what it earned; before them the items that the log does not know.
 
-    A decision with a bad row is left out whole, for its propensities belong together.
+    A decision with a bad row is left out whole, for its propensities belong together; so is one beside which rows were
+    lost, as where the file is damaged, for they may have been its own.
     """
     opening, known = Opening(target), _items(target)
-    for _, together in groupby(rows, key=lambda row: _shared(row, meant)):
-        line, found = 0, list[Choice]()
-        bad = False
-        for line, row in together:
+    lost = False
+    for of, together in groupby(rows, key=lambda row: _shared(row, meant)):
+        found, wrong, line, told, so_far = list[Choice](), "", 0, refused.count, refused.count
+        beside, alone = lost, isinstance(of, int)
+        for row in together:
+            line = row.line
             try:
-                if bad:
-                    continue
-                if len(found) == LONGEST_SLATE:
-                    raise ValueError(f"it is row {len(found) + 1} of its decision, which must have {LONGEST_SLATE}")
-                found.append(_choice(row, meant, target, line, len(found)))
-                _fits(found)
+                if not wrong:
+                    found.append(_choice(row.sound(), meant, target, line, len(found)))
+                    _fits(found)
             except ValueError as error:
-                refused.add(path, line, f"{error}; its decision is left out")
-                bad = True
-        if not bad:
+                wrong = f"{error}; its decision is left out"
+                refused.add(path, line, wrong)
+                told += 1
+            so_far = refused.count
+        lost = refused.count > so_far
+        if (beside or so_far > told or lost) and not alone and not wrong:
+            wrong = f"decision {of!r} stands beside rows that were lost, and may lack them; it is left out"
+            refused.add(path, line, wrong)
+        if not wrong:
             yield from (Read(line, draft) for draft in _said(found, known, target, opening))
 
 
-def _shared(row: tuple[int, Mapping[str, object]], meant: Columns) -> object:
+def _shared(row: Row, meant: Columns) -> str | int:
     """What rows of one decision share; a row without it stands for itself."""
-    line, cells = row
-    found = cells.get(meant.of["decision"]) if "decision" in meant.of else None
-    return line if is_nothing(found) else str(found)
+    found = row.cells.get(meant.of["decision"]) if "decision" in meant.of else None
+    return row.line if is_nothing(found) else str(found)
 
 
 def _choice(row: Mapping[str, object], meant: Columns, target: Target, line: int, place: int) -> Choice:
     item = identity(row, meant, "item")
     if item is None:
         raise ValueError("it names no item; there must be one")
-    propensity = number(row.get(meant.of["propensity"]), "propensity")
-    if not 0.0 < propensity <= 1.0:
-        raise ValueError(f"propensity is {propensity}, must be above 0 and at most 1")
+    propensity = _propensity(row.get(meant.of["propensity"]))
     others = {name: feature(row[name]) for name in meant.others if not is_nothing(row.get(name))}
     surface = identity(row, meant, "surface") or SURFACE
     time = seconds(row.get(meant.of["time"]), now=target.now) if "time" in meant.of else target.now
@@ -93,13 +95,37 @@ def _choice(row: Mapping[str, object], meant: Columns, target: Target, line: int
         item,
         propensity,
         {name.removeprefix(_ITEM): one for name, one in others.items() if name.startswith(_ITEM)},
-        {name: number(row[column], column) for name, column in meant.rewards.items() if not _is_empty(row.get(column))},
+        {
+            name: _earned(row[column], column)
+            for name, column in meant.rewards.items()
+            if not _is_empty(row.get(column))
+        },
     )
+
+
+def _propensity(given: object) -> float:
+    """ValueError for what is no probability of something that happened."""
+    if is_nothing(given):
+        raise ValueError(f"propensity is {'missing' if _is_empty(given) else given}, {_PROBABLE}")
+    found = number(given, "propensity")
+    if not 0.0 < found <= 1.0:
+        raise ValueError(f"propensity is {found}, {_PROBABLE}")
+    return found
+
+
+def _earned(given: object, column: str) -> float:
+    """ValueError for what is no number. An empty cell says that nothing came; what is no number says nothing."""
+    try:
+        return number(given, column)
+    except ValueError as error:
+        raise ValueError(f"{error}; leave it empty where nothing came") from error
 
 
 def _fits(found: list[Choice]) -> None:
     """ValueError where the last row does not fit those above it."""
     *above, last = found
+    if len(found) > LONGEST_SLATE:
+        raise ValueError(f"it is row {len(found)} of its decision, which must have at most {LONGEST_SLATE}; divide it")
     if any(one.item == last.item for one in above):
         raise ValueError(f"item {last.item!r} is there twice, must be once in a decision")
     if any(one.position == last.position for one in above):

@@ -74,6 +74,20 @@ class Columns(NamedTuple):
     rewards: Mapping[str, str] = MappingProxyType({})
 
 
+class Row(NamedTuple):
+    """A line of a table by its columns. One with a fault lacks some, or has others than it should."""
+
+    line: int
+    cells: Mapping[str, object]
+    fault: str = ""
+
+    def sound(self) -> Mapping[str, object]:
+        """The cells. ValueError where they are not what the line said."""
+        if self.fault:
+            raise ValueError(self.fault)
+        return self.cells
+
+
 def columns(header: Iterable[str], given: Mapping[str, str], *, where: str) -> Columns:
     """What the columns mean. InputError where a role or a column is not known, or where neither users nor items are
     named."""
@@ -199,7 +213,7 @@ def described(row: Mapping[str, object], meant: Columns, line: int) -> Described
 def identity(row: Mapping[str, object], meant: Columns, role: Role) -> str | None:
     """The id in this role, None where there is none. ValueError for one that nobody could ask for."""
     found = row.get(meant.of[role]) if role in meant.of else None
-    if found is None or found == "":
+    if found is None or found == "" or found != found:  # the last is a NaN, for which some tables have it
         return None
     if isinstance(found, float) and found.is_integer():
         found = int(found)  # where some are missing, whole numbers are kept as fractions

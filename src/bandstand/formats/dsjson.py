@@ -4,6 +4,7 @@ What a line means is in Vowpal Wabbit's wiki (DSJSON, Conditional Contextual Ban
 `vowpalwabbit/json_parser`; what services add to it in microsoft/learning-loop and VowpalWabbit/reinforcement_learning.
 """
 
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from functools import lru_cache
@@ -42,6 +43,7 @@ _CHECKPOINT = b"["  # older services wrote how far they had read between the lin
 _MOST_ACTIONS = 10_000
 
 _SHORT = 4096
+_BYTE = re.compile(r"\(byte (\d+)\)")
 
 _decoder = msgspec.json.Decoder(Line)
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -89,10 +91,14 @@ FORMAT = Format(
 
 
 def _why(error: Exception, body: bytes) -> str:
-    if isinstance(error, msgspec.MsgspecError | UnicodeDecodeError | RecursionError):
-        return (
-            f"{error} in {body[:40].decode(errors='replace')!r}…; it must be JSON as Vowpal Wabbit's --dsjson reads it"
-        )
+    try:
+        body.decode()
+    except UnicodeDecodeError as wrong:
+        return f"{wrong}; convert the file to UTF-8"
+    if isinstance(error, msgspec.MsgspecError | RecursionError):
+        at = int(found[1]) if (found := _BYTE.search(str(error))) is not None else 0
+        near = body[max(at - 20, 0) :][:40].decode(errors="replace")
+        return f"{error} at {near!r}; it must be JSON as Vowpal Wabbit's --dsjson reads it"
     return str(error)
 
 

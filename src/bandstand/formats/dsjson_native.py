@@ -12,6 +12,7 @@ from bandstand.formats.dsjson_lines import Line, Observed, Outcome
 from bandstand.formats.namespaces import packed, unpacked
 
 USER, CONTEXT, ITEM = "u", "c", "i"
+_PROBABLE = "must be above 0 and at most 1: how likely the logger was to show this action; correct it"
 
 
 def bare(decided: Decided) -> Decided:
@@ -99,9 +100,11 @@ def _pick(rest: Pick, outcome: Outcome, actions: list[Inline]) -> Pick:
 
 def probability(given: object, position: int) -> float:
     """ValueError for what is none of something that happened."""
-    found = number(given, f"slot {position}: the probability")
+    if given is None:
+        raise ValueError(f"slot {position}: the probability is missing, {_PROBABLE}")
+    found = given if isinstance(given, float) else float("nan")
     if not 0.0 < found <= 1.0:
-        raise ValueError(f"slot {position}: the probability is {found}, must be above 0 and at most 1; correct it")
+        raise ValueError(f"slot {position}: the probability is {given}, {_PROBABLE}")
     return found
 
 

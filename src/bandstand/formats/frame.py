@@ -6,7 +6,7 @@ from typing import Any
 
 from bandstand.errors import InputError
 from bandstand.formats import Read, Refused, Target
-from bandstand.formats.columns import columns
+from bandstand.formats.columns import Row, columns
 from bandstand.formats.table import Rows, said
 from bandstand.formats.transfer import Imported, stored
 from bandstand.store import EventLog
@@ -27,9 +27,10 @@ def import_frame(
     """Append what the rows of a data frame say, which count from 1: decisions with their propensities, interactions,
     items or users, as its columns tell. Bad rows are left out and reported.
 
-    `frame` is anything that gives an Arrow stream (pandas, polars, pyarrow, DuckDB; needs pyarrow) or that holds its
-    columns by name (a dict of lists or of NumPy arrays; pandas without pyarrow). `columns`, `teaches`, `likes_from` and
-    `now` are those of `bandstand import`. InputError for columns that do not say what the rows are.
+    `frame` is anything that gives an Arrow stream (polars, pyarrow, DuckDB; needs pyarrow) or that holds its columns by
+    name (pandas, a dict of lists or of NumPy arrays). A reward that is NaN is refused; where nothing came it is 0, None
+    or `pandas.NA`. `columns`, `teaches`, `likes_from` and `now` are those of `bandstand import`. InputError for columns
+    that do not say what the rows are.
 
     >>> from bandstand.store.memory import MemoryLog
     >>> shown = {
@@ -44,8 +45,8 @@ def import_frame(
     >>> imported = import_frame(log, shown, now=1_795_000_000.0)
     >>> [(pick.item, pick.propensity) for pick in log.find("decided/d1").fact.picks]
     [('tea', 0.5), ('milk', 1.0)]
-    >>> [refusal.reason for refusal in imported.refused.first]
-    ['propensity is 0.0, must be above 0 and at most 1; its decision is left out']
+    >>> [refusal.reason[:49] for refusal in imported.refused.first]
+    ['propensity is 0.0, must be above 0 and at most 1:']
     """
     names, rows = _opened(frame)
     target = Target(log, now, teaches, columns or {}, likes_from)
@@ -58,7 +59,8 @@ def _read(names: list[str], rows: Rows, target: Target, refused: Refused) -> Ite
 
 def _opened(frame: Any) -> tuple[list[str], Rows]:
     """The names of the columns, and the rows; a batch of them is held at a time."""
-    if hasattr(frame, "__arrow_c_stream__") and (stream := _stream(frame)) is not None:
+    # As a stream, pandas would say None of what is no number, so a broken reward would be one that never came.
+    if not hasattr(frame, "iloc") and hasattr(frame, "__arrow_c_stream__") and (stream := _stream(frame)) is not None:
         return list(stream.schema.names), _arrow_rows(stream)
     names = list(frame) if isinstance(frame, Mapping) else list(getattr(frame, "columns", ()))
     if not names:
@@ -87,17 +89,24 @@ def _arrow_rows(stream: Any) -> Rows:
         for start in range(0, batch.num_rows, _BATCH):
             for row in batch.slice(start, _BATCH).to_pylist():
                 number += 1
-                yield number, row
+                yield Row(number, row)
 
 
 def _rows(held: Mapping[str, Any], length: int) -> Rows:
     for start in range(0, length, _BATCH):
         part = {name: _plain(column[start : start + _BATCH]) for name, column in held.items()}
         for at, cells in enumerate(zip(*part.values(), strict=True), start=start + 1):
-            yield at, dict(zip(part, cells, strict=True))
+            yield Row(at, dict(zip(part, cells, strict=True)))
 
 
 def _plain(column: Any) -> list[object]:
     """A part of a column as Python's own values."""
     values = column.tolist() if hasattr(column, "tolist") else list(column)
-    return [value.to_pydatetime() if hasattr(value, "to_pydatetime") else value for value in values]
+    return [_own(value) for value in values]
+
+
+def _own(value: Any) -> object:
+    """As Python has it: pandas' times as such, and what it holds for missing as None, but for what is no number."""
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value

@@ -4,7 +4,7 @@ Y. Saito, S. Aihara, M. Matsutani, Y. Narita (2020), "Open Bandit Dataset and Pi
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
@@ -31,6 +31,7 @@ from bandstand.events import (
 )
 from bandstand.features import context_features
 from bandstand.formats import Format, Read, Refused, Target
+from bandstand.formats.columns import number
 from bandstand.formats.lines import lines
 from bandstand.policy.baseline import Fixed, Random
 from bandstand.state import State
@@ -77,6 +78,15 @@ class Impression(msgspec.Struct, frozen=True):
     propensity_score: Annotated[float, Meta(gt=0.0, le=1.0)]
 
 
+_MUST = {
+    "timestamp": "a time with its zone, as 2019-11-24 00:00:10+00:00",
+    "item_id": "a whole number",
+    "position": "a whole number from 1 to 100",
+    "click": "0 or 1",
+    "propensity_score": "above 0 and at most 1: how likely the logger was to show this item",
+}
+
+
 def read(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
     """What a folder such as `random/men` says, or the file of rows in it.
 
@@ -85,21 +95,31 @@ def read(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
     """
     part = located(path)
     shop = _shop(part, target.teaches, refused)
+    _check_columns(part.rows, _MUST)
     begun = False
-    for number, columns in _table(part.rows, refused):
+    for line, columns in _table(part.rows, refused):
         try:
-            row = msgspec.convert(columns, Impression, strict=False)
-            decided = _decided(shop, row, columns, number)
+            row = _impression(columns)
+            decided = _decided(shop, row, columns, line)
         except ValueError as error:
-            refused.add(part.rows, number, str(error))
+            refused.add(part.rows, line, str(error))
             continue
         at = row.timestamp.timestamp()
         if not begun:
             begun = True
-            yield from (Read(number, Draft(fact, at)) for fact in _opening(shop, target, at))
-        yield Read(number, Draft(decided, at))
+            yield from (Read(line, Draft(fact, at)) for fact in _opening(shop, target, at))
+        yield Read(line, Draft(decided, at))
         if row.click:
-            yield Read(number, Draft(_click(decided), at))
+            yield Read(line, Draft(_click(decided), at))
+
+
+def _impression(columns: Mapping[str, str]) -> Impression:
+    """The row. ValueError names the column, what it holds and what it must."""
+    try:
+        return msgspec.convert(columns, Impression, strict=False)
+    except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        raise ValueError(f"{name} is {columns[name]!r:.40}, must be {_MUST[name]}; correct it") from error
 
 
 def located(path: Path) -> Part:
@@ -203,9 +223,7 @@ def _context(columns: Mapping[str, str]) -> dict[str, Scalar]:
     for name, value in columns.items():
         if name.startswith("user_feature_") and value:
             out[name] = value
-        elif name.startswith("user-item_affinity_") and (affinity := float(value or 0)):
-            if not isfinite(affinity):
-                raise ValueError(f"{name} is {value}, must be finite")
+        elif name.startswith("user-item_affinity_") and (affinity := number(value or 0, name)):
             out[name] = affinity
     return out
 
@@ -221,6 +239,17 @@ def _click(decided: Decided) -> Rewarded:
         item=pick.item,
         key="click",
     )
+
+
+def _check_columns(path: Path, needed: Iterable[str]) -> None:
+    """InputError where the file has not all of them."""
+    header = next((_cells(text) for _, text in lines(path, Refused())), [])
+    if lacking := [name for name in needed if name not in header]:
+        raise InputError(
+            f"obd '{path}': has no column {', '.join(lacking)}; there is: {', '.join(header) or 'nothing'}; get the "
+            "file as the dataset has it",
+            field="path",
+        )
 
 
 def _shop(part: Part, teaches: str, refused: Refused) -> Shop:
@@ -249,13 +278,16 @@ def _table(path: Path, refused: Refused) -> Iterator[tuple[int, dict[str, str]]]
     """The rows of a CSV file by column name, with their line numbers."""
     numbered = lines(path, refused)
     header = next((_cells(text) for _, text in numbered), [])
-    for number, text in numbered:
+    for line, text in numbered:
         try:
-            row = dict(zip(header, _cells(text), strict=True))
+            cells = _cells(text)
         except (ValueError, csv.Error) as error:
-            refused.add(path, number, str(error))
+            refused.add(path, line, f"{error}; correct it")
+            continue
+        if len(cells) == len(header):
+            yield line, dict(zip(header, cells, strict=True))
         else:
-            yield number, row
+            refused.add(path, line, f"it has {len(cells)} cells, must have {len(header)} as the header; complete it")
 
 
 def _cells(text: bytes) -> list[str]:

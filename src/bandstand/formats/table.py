@@ -1,7 +1,7 @@
 """Plain tables, as CSV or Parquet: decisions, interactions, items or users, whichever their columns name."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from bandstand.errors import InputError
 from bandstand.events import Entry, Interacted, Rewarded
 from bandstand.formats import Format, Read, Refused, Target
 from bandstand.formats.choices import chosen
-from bandstand.formats.columns import Columns, columns, described, happened
+from bandstand.formats.columns import Columns, Row, columns, described, happened
 from bandstand.formats.files import cells, written
 from bandstand.formats.lines import lines
 from bandstand.formats.timeline import Described, Happened, timeline
@@ -19,7 +19,7 @@ HEADER = ("user_id", "session_id", "item_id", "event_type", "value", "timestamp"
 _SEPARATORS = (",", ";", "\t")
 _BATCH = 10_000
 
-Rows = Iterator[tuple[int, Mapping[str, object]]]
+Rows = Iterator[Row]
 
 
 def read_csv(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
@@ -36,10 +36,12 @@ def opened(path: Path, target: Target, refused: Refused) -> tuple[Columns, Rows]
     first = next(texts, None)
     if first is None:
         raise InputError(f"csv '{path}': it is empty, must begin with a line that names its columns", field="path")
+    if first[2]:
+        raise InputError(f"csv '{path}': the line that names its columns cannot be read: {first[2]}", field="path")
     separator = max(_SEPARATORS, key=first[1].count)
     (header,) = csv.reader([first[1]], delimiter=separator)
     meant = columns(header, target.columns, where=f"csv '{path}'")
-    return meant, _csv_rows(path, texts, header, separator, refused)
+    return meant, _csv_rows(texts, header, separator)
 
 
 def read_parquet(path: Path, target: Target, refused: Refused) -> Iterator[Read]:
@@ -79,61 +81,58 @@ def said(rows: Rows, meant: Columns, path: Path, target: Target, refused: Refuse
 
 def deeds(rows: Rows, meant: Columns, path: Path, target: Target, refused: Refused) -> Iterator[Happened]:
     """What the rows of a table of interactions say that somebody did."""
-    for line, row in rows:
+    for row in rows:
         try:
-            yield happened(row, meant, target, line)
+            yield happened(row.sound(), meant, target, row.line)
         except ValueError as error:
-            refused.add(path, line, str(error))
+            refused.add(path, row.line, str(error))
 
 
 def descriptions(rows: Rows, meant: Columns, path: Path, refused: Refused) -> Iterator[Described]:
     """What the rows of a table of items or users say of them."""
-    for line, row in rows:
+    for row in rows:
         try:
-            yield described(row, meant, line)
+            yield described(row.sound(), meant, row.line)
         except ValueError as error:
-            refused.add(path, line, str(error))
+            refused.add(path, row.line, str(error))
 
 
-def _texts(path: Path, refused: Refused) -> Iterator[tuple[int, str]]:
-    """The lines that are UTF-8."""
+def _texts(path: Path, refused: Refused) -> Iterator[tuple[int, str, str]]:
+    """The lines with their numbers, and what is wrong with each as text, if anything."""
     for line, body in lines(path, refused, blanks=True):
         try:
-            text = body.decode()
+            text, fault = body.decode(), ""
         except UnicodeDecodeError as error:
-            refused.add(path, line, f"{error}; convert the file to UTF-8")
-            continue
+            text, fault = body.decode(errors="replace"), f"{error}; convert the file to UTF-8"
         if "\0" in text:
-            refused.add(path, line, "it holds a NUL character; remove it")
-        else:
-            yield line, text
+            text, fault = text.replace("\0", ""), fault or "it holds a NUL character; remove it"
+        yield line, text, fault
 
 
-def _csv_rows(
-    path: Path, texts: Iterator[tuple[int, str]], header: list[str], separator: str, refused: Refused
-) -> Rows:
+def _csv_rows(texts: Iterator[tuple[int, str, str]], header: list[str], separator: str) -> Rows:
     """The cells of each row by column. A cell in quotes may hold line ends; a row counts as its last line."""
-    line = 1
+    read: list[tuple[int, str, str]] = []
 
     def fed() -> Iterator[str]:
-        nonlocal line
-        for number, text in texts:
-            line = number
-            yield f"{text}\n"
+        for one in texts:
+            read.append(one)
+            yield f"{one[1]}\n"
 
     table = csv.reader(fed(), delimiter=separator, strict=True)
     while True:
+        read.clear()
         try:
             cells = next(table)
         except StopIteration:
             return
         except csv.Error as error:
-            refused.add(path, line, f"{error}; correct its quotes")
+            for line, text, _ in (read[0], *read[1:][-1:]):
+                yield Row(line, dict(zip(header, text.split(separator), strict=False)), f"{error}; correct its quotes")
             continue
-        if len(cells) == len(header):
-            yield line, dict(zip(header, cells, strict=True))
-        else:
-            refused.add(path, line, f"it has {len(cells)} cells, must have {len(header)} as the header")
+        fault = next((fault for _, _, fault in read if fault), "")
+        if not fault and len(cells) != len(header):
+            fault = f"it has {len(cells)} cells, must have {len(header)} as the header; complete or quote them"
+        yield Row(read[-1][0], dict(zip(header, cells, strict=False)), fault)
 
 
 def _parquet(path: Path) -> Any:
@@ -163,7 +162,7 @@ def _parquet_rows(path: Path, file: Any, refused: Refused) -> Rows:
             return
         for row in batch.to_pylist():
             number += 1
-            yield number, row
+            yield Row(number, row)
 
 
 def _cells(entry: Entry, fact: Interacted | Rewarded) -> tuple[str, ...]:

@@ -41,20 +41,28 @@ def import_(
     `now` is the time of facts that have none of their own; `teaches` names the strategy whose weights learn from
     imported decisions; `columns` says which column of a table holds what, by role, and `likes_from` from which value on
     a rating says that somebody liked the thing. The entries of a log are stored once, so such an import can go on where
-    it stopped.
+    it stopped. A file that holds nothing, or that cannot be read after others were, is reported as a line of it.
 
-    UnknownError for the format, InputError for a path or an option, ConflictError where the log holds what does not fit
-    the file.
+    UnknownError for the format, InputError for an option, or a path where nothing was read before, ConflictError where
+    the log holds what does not fit the file.
     """
     reader = _known(format_).read
     _check_taken(format_, columns=columns, likes_from=likes_from)
     imported, decided = Imported(), _Decided(log)
     for path in paths:
+        before = imported.read + imported.refused.count
         facts = reader(path, Target(log, now, teaches, columns or {}, likes_from), imported.refused)
-        while some := list(islice(facts, batch)):
-            _store(log, path, some, imported, decided)
-            if progress is not None:
-                progress(imported.read, None)
+        try:
+            while some := list(islice(facts, batch)):
+                _store(log, path, some, imported, decided)
+                if progress is not None:
+                    progress(imported.read, None)
+        except InputError as error:
+            if not imported.read:
+                raise
+            imported.refused.add(path, 1, f"{error}; nothing more of this file was read")
+        if imported.read + imported.refused.count == before:
+            imported.refused.add(path, 1, f"nothing is in it, must hold {FORMATS[format_].about}; check the file")
     return imported
 
 
@@ -132,7 +140,8 @@ class _Decided:
                     refused.add(
                         path,
                         one.line,
-                        f"decision {fact.decision!r} was read before, with other contents; correct either",
+                        f"decision {fact.decision!r} was read before, with other contents; correct either, or put its "
+                        "rows together",
                     )
                 else:
                     batch[fact.decision] = fact
