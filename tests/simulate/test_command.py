@@ -40,6 +40,22 @@ def test_a_page_is_written_and_figures_that_moved_fail(tiny: Path) -> None:
     second = run.invoke(simulate, [str(tiny), "--jobs", "1"], catch_exceptions=False)
     assert second.exit_code == 1
     assert "accepted was" in second.output
+    assert "1 of 1 hold; figures have moved of tiny." in second.output
+
+
+def test_page_and_last_line_say_of_which_scenarios_figures_moved(tiny: Path) -> None:
+    other, page = tiny.with_name("other.toml"), tiny.parent / "page.html"
+    other.write_text(TINY)
+    run = CliRunner()
+    both = [str(tiny), str(other), "--jobs", "1"]
+    assert run.invoke(simulate, [*both, "--accept"], catch_exceptions=False).output.endswith("2 of 2 hold.\n")
+    other.write_text(TINY.replace("items = 20", "items = 60"))
+    moved = run.invoke(simulate, [*both, "--html", str(page)], catch_exceptions=False)
+    assert moved.exit_code == 1
+    assert "2 of 2 hold; figures have moved of other." in moved.output
+    written = page.read_text("utf-8")
+    assert "<h1>Simulations: 2 of 2 hold; figures have moved of other</h1>" in written
+    assert written.count(" moved</span>") == 1
 
 
 def test_without_a_file_strategies_are_compared_in_the_world_of_a_log(

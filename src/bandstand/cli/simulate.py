@@ -1,7 +1,7 @@
 """`bandstand simulate`: scenarios whose expectations can fail."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import rich_click as click
@@ -16,7 +16,7 @@ from bandstand.simulate.accepted import Change
 from bandstand.simulate.nature import Fitted, Nature
 from bandstand.simulate.outcome import Result
 from bandstand.simulate.outcome import simulate as simulated
-from bandstand.simulate.render import render
+from bandstand.simulate.render import render, summary
 from bandstand.simulate.scenario import Arm, Scenario, read
 
 
@@ -69,7 +69,17 @@ def simulate(
         options.errors().print(f"The page is in {html}.", soft_wrap=True)
     if as_json:
         options.print_json(results)
+    else:
+        _close(results, moved)
     sys.exit(0 if not any(moved.values()) and all(result.ok for result in results) else 1)
+
+
+def _close(results: Sequence[Result], moved: Mapping[str, Sequence[Change]]) -> None:
+    """What there is to do, where it would have to be looked for among many figures."""
+    if len(results) > 1 or any(moved.values()):
+        options.console().print(f"{summary(results, moved)}.")
+    if any(moved.values()):
+        options.console().print("What moved them? Accept them with --accept, together with the change that did.")
 
 
 def _scenarios(

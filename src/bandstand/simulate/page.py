@@ -12,7 +12,7 @@ from bandstand.simulate import plots
 from bandstand.simulate.accepted import Change
 from bandstand.simulate.fitted import Goodness
 from bandstand.simulate.outcome import Figure, Result, label
-from bandstand.simulate.render import bounds, change_text, fit_text, percent, plain
+from bandstand.simulate.render import bounds, change_text, fit_text, percent, plain, summary
 
 _OWN: Final = """
 article { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: .5rem; }
@@ -45,10 +45,9 @@ def check(path: Path) -> None:
 
 def page(results: Sequence[Result], changes: Mapping[str, Sequence[Change]]) -> str:
     """The whole page; `changes` are the figures that moved, by scenario."""
-    held = sum(result.ok for result in results)
-    title = f"Simulations: {held} of {len(results)} hold"
+    title = f"Simulations: {summary(results, changes)}"
     body = "\n".join(
-        [_head(title, results), *(_scenario(one, changes.get(one.scenario, ())) for one in results), _words()]
+        [_head(title, results, changes), *(_scenario(one, changes.get(one.scenario, ())) for one in results), _words()]
     )
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
@@ -57,14 +56,19 @@ def page(results: Sequence[Result], changes: Mapping[str, Sequence[Change]]) -> 
     )
 
 
-def _head(title: str, results: Sequence[Result]) -> str:
+def _head(title: str, results: Sequence[Result], changes: Mapping[str, Sequence[Change]]) -> str:
+    marks = [("ok", "✓") if one.ok else ("no", "✗") for one in results]
     rows = "".join(
-        f'<li class="{"ok" if one.ok else "no"}"><span class="mark">{"✓" if one.ok else "✗"}</span>'
+        f'<li class="{kind}"><span class="mark">{mark}</span>'
         f'<a href="#{escape(one.scenario)}">{escape(one.scenario)}</a> '
-        f'<span class="soft">{escape(one.about)}</span></li>'
-        for one in results
+        f'<span class="soft">{escape(one.about)}</span>{_moved(changes.get(one.scenario, ()))}</li>'
+        for one, (kind, mark) in zip(results, marks, strict=True)
     )
     return f"<header><h1>{escape(title)}</h1></header><nav><ul>{rows}</ul></nav>"
+
+
+def _moved(changes: Sequence[Change]) -> str:
+    return f' <span class="no">≠ {len(changes)} moved</span>' if changes else ""
 
 
 def _scenario(result: Result, changes: Sequence[Change]) -> str:

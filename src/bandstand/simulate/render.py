@@ -1,6 +1,6 @@
 """A scenario's outcome as people read it in a terminal of 80 columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from rich.console import Group, RenderableType
@@ -25,6 +25,13 @@ def render(result: Result, changes: Sequence[Change] = ()) -> RenderableType:
     return Group(
         title, *about, *fit, _sides(result), *_costs(result), *lines, *(_change(change) for change in changes), Text()
     )
+
+
+def summary(results: Sequence[Result], changes: Mapping[str, Sequence[Change]]) -> str:
+    """How many scenarios hold, and of which the figures are not those that were accepted, by scenario."""
+    held = f"{sum(result.ok for result in results)} of {len(results)} hold"
+    moved = [name for name, some in changes.items() if some]
+    return f"{held}; figures have moved of {', '.join(moved)}" if moved else held
 
 
 def sparkline(curve: Curve, top: float, *, width: int = _WIDTH) -> str:
