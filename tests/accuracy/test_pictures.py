@@ -147,7 +147,7 @@ def test_command_prints_a_table_or_json_and_draws(database: str, tmp_path: Path)
     [
         (["--k", "5", "--strategy", "default"], "--k: goes with --ranking only"),
         (["--ranking", "--surface", "home"], "--surface: does not go with --ranking"),
-        ([], "surface: name one of those on which the log has decisions: none"),
+        ([], "log: it holds no decision, must hold some; serve some, or `bandstand import`"),
         (["--ranking", "--k", "0"], "k == 0, must be from 1 to 100"),
         (["--ranking", "--generator", "magic"], "generator 'magic' is not known"),
         (["--ranking", "--plot", "a.bmp"], "must end in one of"),

@@ -183,7 +183,11 @@ def _strategy(name: str) -> str | Strategy:
     try:
         return msgspec.convert(tomllib.loads(Path(name).read_text("utf-8")), Strategy)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise InputError(f"strategy '{name}': it is no strategy ({error})", field="strategy") from error
+        raise InputError(
+            f"strategy '{name}': it is no strategy ({error}); it must hold what stands under [strategies.NAME] in "
+            "bandstand.toml, without that heading, as [policy]",
+            field="strategy",
+        ) from error
 
 
 def _examination(text: str | None) -> Examination | None:

@@ -77,7 +77,11 @@ class Past:
 
     def place(self) -> str:
         """The surface that is asked about."""
-        known = ", ".join(sorted(self._decided_on)) or "none"
+        if not self._decided_on:
+            raise InputError(
+                "log: it holds no decision, must hold some; serve some, or `bandstand import` those of others"
+            )
+        known = ", ".join(sorted(self._decided_on))
         if self._surface is None:
             if len(self._decided_on) != 1:
                 raise InputError(f"surface: name one of those on which the log has decisions: {known}", field="surface")
