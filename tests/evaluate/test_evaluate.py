@@ -287,7 +287,7 @@ def test_surface_must_be_named_where_there_are_several() -> None:
 
 
 def test_log_without_decisions_is_refused() -> None:
-    with pytest.raises(InputError, match="it holds no decision, must hold some; serve some, or `bandstand import` those of others"):
+    with pytest.raises(InputError, match="it holds no decision, must hold some; serve some, or"):
         answer(shop(), "random")
     log = shop()
     append(log, slate("d0", "ab", [1 / 3, 1 / 2], shown=False))
