@@ -194,6 +194,15 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
             "an interleaving drafts from all variants alike; give each the weight 0.5",
         ),
         (
+            {
+                "method": "interleave",
+                "variants": tuple(Variant(f"v{weight}", "default", weight) for weight in (0.5, 0.3, 0.2)),
+            },
+            "variants",
+            # With fewer digits the three would not add up to 1.
+            "an interleaving drafts from all variants alike; give each the weight 0.3333333333",
+        ),
+        (
             {"method": "interleave", "analysis": Analysis("bayesian")},
             "analysis.method",
             "method 'bayesian' is for 'ab'; judge an interleaving by 'always-valid' or 'fixed'",

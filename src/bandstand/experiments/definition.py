@@ -248,8 +248,8 @@ def _tuning(experiment: Experiment) -> Iterator[Problem]:
 
 
 def _interleaved(experiment: Experiment) -> Iterator[Problem]:
-    count = len(experiment.variants)
-    most = MOST_INTERLEAVED[experiment.interleave]
+    count, most = len(experiment.variants), MOST_INTERLEAVED[experiment.interleave]
+    fair = 1 / count
     if count > most:
         several = ", ".join(repr(name) for name, many in MOST_INTERLEAVED.items() if many > most)
         instead = f"interleave by {several}" if several else "compare them with method 'ab'"
@@ -258,8 +258,8 @@ def _interleaved(experiment: Experiment) -> Iterator[Problem]:
             "in pairs",
             "variants",
         )
-    if any(abs(one.weight - 1 / count) > _ROUNDING for one in experiment.variants):
-        yield Problem(f"an interleaving drafts from all variants alike; give each the weight {1 / count:g}", "variants")
+    if any(abs(one.weight - fair) > _ROUNDING for one in experiment.variants):
+        yield Problem(f"an interleaving drafts from all variants alike; give each the weight {fair:.10g}", "variants")
     if experiment.analysis.method not in ("always-valid", "fixed"):
         yield Problem(
             f"method '{experiment.analysis.method}' is for 'ab'; judge an interleaving by 'always-valid' or 'fixed'",
