@@ -123,7 +123,52 @@ def test_the_report_says_by_which_method_it_is_to_be_read() -> None:
         assert max(map(len, text.splitlines())) <= 80
         for shown in (" ".join(text.split()), page(found)):
             assert read in shown
-            assert f"exact, for {looks}; 120 rewarded slates, of which the treatment won 66.7 %" in shown
+            assert "won 66.7 % of 120 rewarded slates, preferred by 80 users, the control by 40; by the coins" in shown
+            assert f"(exact, for {looks})" in shown
+
+
+def test_who_won_is_said_where_coins_cannot_be_counted_too() -> None:
+    facts = [(START + k, slate(f"d{k}", f"u{k}", interleave="probabilistic", at=START + k)) for k in range(30)]
+    found = reported(
+        trial(ONCE, interleave="probabilistic"), [*facts, *(clicked(f"d{k}", 0, at=START + k) for k in range(30))]
+    )
+    assert votes(found).coins_p_value is None
+    text = page(found)
+    assert f"won {100 * votes(found).win_rate:.1f} % of 30 rewarded slates" in text
+    assert "by the coins alone" not in text
+
+
+def test_the_page_of_an_interleaving_shows_how_its_share_came_to_be() -> None:
+    rail = Metric("rail", "hide", role="guardrail", better="lower")
+    made = log_of(trial(metrics=(CLICKS, rail)), wins(80, 40), end=START + 200)
+    found = report(made, "x", history=True)
+    assert found.timeline[-1].value == comparison(found).difference
+    assert found.entered[-1].units == (120, 120)
+    last = next(each for each in found.entered if each.units[0] == 120)
+    assert sum(1 for each in found.entered if each.at < last.at and each.units[0] > each.at - START + 1) == 0
+    text = page(found)
+    for title in ("clicks: the interval over time", "All metrics", "Users that took part"):
+        assert title in text
+    assert text.count("share won, %") == 2
+    assert text.count("<svg") == 3
+
+
+def test_the_timeline_of_an_interleaving_is_of_the_slates_that_had_been_shown() -> None:
+    # The first hundred users prefer the treatment, the next hundred the control.
+    facts = wins(100, 100)
+    found = report(log_of(trial(), facts, end=START + 199), "x", history=True)
+    middle = min(found.timeline, key=lambda point: abs(point.at - START - 99.5))
+    so_far = reported(trial(), [(at, fact) for at, fact in facts if at <= middle.at])
+    assert middle.value == comparison(so_far).difference
+    assert middle.low == comparison(so_far).low
+    assert found.timeline[-1].value == 0.0
+
+
+def test_a_slate_counts_from_the_moment_at_which_it_was_first_shown() -> None:
+    waiting = replace(slate("d0", "u0"), request=Request("home", START, user="u0", shown=False))
+    exposed = [(START + 50, Exposed("d0", (0,))), (START + 60, Exposed("d0", (1,)))]
+    (one,) = slates(log_of(trial(), [(START, waiting), *exposed]), trial(), upto=100).values()
+    assert one.at == START + 50
 
 
 def test_slates_that_begin_too_often_with_one_side_break_the_report() -> None:

@@ -1,8 +1,10 @@
 """A report as one page, and as eighty columns of text."""
 
 import re
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,10 @@ from rich.console import Console
 
 from bandstand.chance import bits
 from bandstand.cli import bandstand
-from bandstand.events import Draft
+from bandstand.events import Draft, ExperimentMoved
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.metrics import Metric
-from bandstand.report import Report, report
+from bandstand.report import Report, plots, report
 from bandstand.report.page import page
 from bandstand.report.render import render
 from bandstand.store.sql import open_log
@@ -88,6 +90,37 @@ def test_history_ends_with_the_report_itself(found: Report) -> None:
     assert found.entered[-1].units == (300, 300)
     counts = [sum(each.units) for each in found.entered]
     assert counts == sorted(counts)
+
+
+def test_history_ends_where_the_experiment_did_with_what_came_of_it_since() -> None:
+    stopped, late = (
+        (START + 7 * DAY, ExperimentMoved("x", "stopped")),
+        earned("control1", "control1", at=START + 9 * DAY),
+    )
+    rule = Analysis(units=600)
+    found = report(
+        log_of(experiment(analysis=rule), [*traffic(), stopped, late], end=START + 90 * DAY), "x", history=True
+    )
+    (one,) = found.comparisons
+    assert found.timeline[-1].at == found.entered[-1].at == START + 7 * DAY
+    assert found.timeline[-1].value == one.lift
+    assert found.timeline[-2].value != one.lift
+
+
+@pytest.mark.filterwarnings("error")
+def test_dates_differ_below_a_picture_of_any_span() -> None:
+    for span in (20, 90, 150, 1000, 9000, 40_000, 2.4 * DAY, 6 * DAY, 40 * DAY, 100 * DAY, 800 * DAY):
+        told: list[str] = []
+
+        def draw(axes: Any, span: float = span, told: list[str] = told) -> None:
+            times = [datetime.fromtimestamp(START + part * span, UTC).replace(tzinfo=None) for part in (0.0, 1.0)]
+            axes.plot(times, [0, 1])
+            plots.dated(axes)
+            told += [axes.xaxis.get_major_formatter()(place) for place in axes.get_xticks()]
+
+        plots.drawn(draw, height_in=2)
+        assert 2 <= len(told) <= 6, (span, told)
+        assert len(set(told)) == len(told), (span, told)
 
 
 def test_the_terminal_has_eighty_columns_and_every_metric(found: Report) -> None:

@@ -19,7 +19,7 @@ from bandstand.report.promise import promised
 from bandstand.report.result import Arm, Check, Comparison, Interaction, PolicyValue, Report, Value, Verdict, Votes
 from bandstand.report.segments import segments
 from bandstand.report.timeline import entered, timeline
-from bandstand.report.verdict import verdict
+from bandstand.report.verdict import concluded
 from bandstand.report.withheld import withheld
 from bandstand.store import EventLog, Snapshots
 
@@ -52,7 +52,7 @@ def report(
         for asked, field in ((policies, "policies"), (promise, "promise")):
             if asked:
                 raise InputError(f"{field}: an interleaved slate is of several; ask it of an A/B", field=field)
-        return withheld(interleaved(log, gathered))
+        return withheld(interleaved(log, gathered, history=history))
     found = replace(_split(gathered, history=history), frozen=frozen(log, gathered, snapshots))
     if promise:
         found = replace(found, promised=promised(log, gathered, progress=progress))
@@ -82,24 +82,8 @@ def _split(gathered: Gathered, *, history: bool) -> Report:
     sides = arms(experiment, seen, now)
     comparisons = differences(experiment, seen, now, shared=shared)
     health = checks(experiment, seen, sides, now, shared=shared, at=life.at)
-    return Report(
-        experiment=experiment.name,
-        hypothesis=experiment.hypothesis,
-        surface=", ".join(experiment.on),
-        method=experiment.method,
-        unit=experiment.unit,
-        alpha=experiment.alpha,
-        analysis=experiment.analysis,
-        state=life.state,
-        winner=life.winner,
-        since=life.since,
-        until=life.until,
-        at=life.at,
-        as_of=life.as_of,
-        verdict=verdict(life, health, comparisons, units=len(seen)),
-        health=health,
-        variants=sides,
-        comparisons=comparisons,
+    return replace(
+        concluded(life, health, sides, comparisons, units=len(seen)),
         segments=() if shared else segments(experiment, seen, now),
         timeline=timeline(experiment, seen, life) if history and not shared else (),
         entered=entered(experiment, seen, life) if history else (),

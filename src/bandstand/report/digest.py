@@ -28,7 +28,7 @@ from bandstand.store import EventLog, Snapshot, Snapshots
 
 _log = logging.getLogger("bandstand")
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Goes up with every change of what is kept, or of how it was made from the log."""
 
 PAGE: Final = 1 << 19

@@ -12,10 +12,12 @@ from bandstand.report.coins import coins_p_value
 from bandstand.report.compare import corrected, incomputable
 from bandstand.report.gathered import Drafts, Gathered
 from bandstand.report.infer import LEAST_UNITS
-from bandstand.report.result import Arm, Check, Comparison, Report, Value, Votes
+from bandstand.report.result import Arm, Check, Comparison, Entered, Point, Report, Value, Votes
 from bandstand.report.slates import Slate, slates
-from bandstand.report.tally import Drafted, contests, drafted
-from bandstand.report.verdict import verdict
+from bandstand.report.stretch import Floats
+from bandstand.report.tally import Contests, Drafted, contests, drafted, rounds
+from bandstand.report.timeline import Moment, moments, stood
+from bandstand.report.verdict import concluded
 from bandstand.stats.interleaving import Preference, credit_preference
 from bandstand.stats.sample_ratio import sample_ratio
 from bandstand.stats.sequences import always_above, always_valid
@@ -28,7 +30,7 @@ def drafts(log: EventLog, gathered: Gathered) -> Drafts:
     return Drafts(life.as_of, slates(log, life.experiment, upto=life.as_of, known=known, after=after))
 
 
-def interleaved(log: EventLog, gathered: Gathered) -> Report:
+def interleaved(log: EventLog, gathered: Gathered, *, history: bool = False) -> Report:
     """Memory grows by one slate a decision."""
     life = gathered.life
     experiment = life.experiment
@@ -44,34 +46,29 @@ def interleaved(log: EventLog, gathered: Gathered) -> Report:
     )
     teams = drafted(experiment, shown)
     arms = tuple(_arm(experiment, variant, teams[variant.name]) for variant in experiment.variants)
-    health = _health(experiment, every, shown)
-    users = len({slate.unit for slate in shown})
-    return Report(
-        experiment=experiment.name,
-        hypothesis=experiment.hypothesis,
-        surface=", ".join(experiment.on),
-        method=experiment.method,
-        unit=experiment.unit,
-        alpha=experiment.alpha,
-        analysis=experiment.analysis,
-        state=life.state,
-        winner=life.winner,
-        since=life.since,
-        until=life.until,
-        at=life.at,
-        as_of=life.as_of,
-        verdict=verdict(life, health, comparisons, units=users),
-        health=health,
-        variants=arms,
-        comparisons=comparisons,
-    )
+    first = _first(shown)
+    found = concluded(life, _health(experiment, every, shown), arms, comparisons, units=len(first))
+    if not history:
+        return found
+    course = moments(first, life)
+    timeline, entered = tuple(_timeline(experiment, shown, course)), tuple(_entered(experiment, first, course))
+    return msgspec.structs.replace(found, timeline=timeline, entered=entered)
 
 
 def preferred(experiment: Experiment, metric: Metric, shown: Sequence[Slate], *, treatment: int = 1) -> Comparison:
     """The treatment against the control on one metric, by whom the rewards on these slates speak for."""
+    wins = contests(rounds(experiment, metric, shown, treatment=treatment))
+    found = judged(experiment, metric, wins, treatment=treatment)
+    if found.votes is None:
+        return found
+    coins = coins_p_value(experiment, metric, shown, treatment=treatment)
+    return msgspec.structs.replace(found, votes=msgspec.structs.replace(found.votes, coins_p_value=coins))
+
+
+def judged(experiment: Experiment, metric: Metric, wins: Contests, *, treatment: int) -> Comparison:
+    """The same of these users, but for the coins."""
     names = [variant.name for variant in experiment.variants]
     pair = Comparison(metric.name, metric.role, variant=names[treatment], control=names[0], better=metric.better)
-    wins = contests(experiment, metric, shown, treatment=treatment)
     try:
         found = credit_preference(wins.credit_control, wins.credit_treatment, wins.rewards, alpha=experiment.alpha)
     except InputError as error:
@@ -100,7 +97,6 @@ def preferred(experiment: Experiment, metric: Metric, shown: Sequence[Slate], *,
             users_for_treatment=found.users_for_b,
             sign_p_value=found.sign_p_value,
             win_rate=float(wins.treatment.sum() + wins.ties.sum() / 2) / slates,
-            coins_p_value=coins_p_value(experiment, metric, shown, treatment=treatment),
         ),
     )
 
@@ -122,6 +118,32 @@ def guarded(experiment: Experiment, metric: Metric, pair: Comparison, found: Pre
     once = worse > 0 and found.p_value / 2 < experiment.alpha
     harmed = once if experiment.analysis.method == "fixed" else always(experiment.alpha)
     return msgspec.structs.replace(pair, harmed=harmed, alarm=always(experiment.alpha / alarms))
+
+
+def _timeline(experiment: Experiment, shown: Sequence[Slate], course: Sequence[Moment]) -> Iterator[Point]:
+    """The decision metrics' intervals at each moment: of the slates that had been shown, with all that they earned."""
+    for metric in experiment.metrics:
+        for treatment in range(1, len(experiment.variants)) if metric.role == "decision" else ():
+            each = rounds(experiment, metric, shown, treatment=treatment)
+            for at, as_of in course:
+                point = stood(judged(experiment, metric, contests(each, until=as_of), treatment=treatment), at)
+                if point is not None:
+                    yield point
+
+
+def _entered(experiment: Experiment, first: Floats, course: Sequence[Moment]) -> Iterator[Entered]:
+    """Every unit sees all variants."""
+    ordered = np.sort(first)
+    for at, as_of in course:
+        yield Entered(at, (int(np.searchsorted(ordered, as_of, side="right")),) * len(experiment.variants))
+
+
+def _first(shown: Sequence[Slate]) -> Floats:
+    """When each unit was first shown something."""
+    first: dict[str, float] = {}
+    for slate in shown:
+        first[slate.unit] = min(slate.at, first.get(slate.unit, slate.at))
+    return np.array(list(first.values()), np.float64)
 
 
 def _health(experiment: Experiment, every: Sequence[Slate], shown: Sequence[Slate]) -> tuple[Check, ...]:

@@ -23,17 +23,20 @@ def _open(report: Report) -> bool:
     return report.state in ("running", "stopped") and report.verdict.outcome != "broken"
 
 
-def by_coins(report: Report) -> list[str]:
-    """Of an interleaving: what its coins alone say of each comparison."""
+def votes(report: Report) -> list[str]:
+    """Of an interleaving: who won how many slates and whose users, and what its coins alone say of that."""
     looks = "one look" if report.analysis.method == "fixed" else "every look"
-    return [
-        f"{one.metric}, {one.variant}: by the coins alone p = {one.votes.coins_p_value:.2g} (exact, for {looks}; "
-        f"{one.votes.impressions:,} rewarded slates, of which the treatment won {one.votes.win_rate:.1%})".replace(
-            "%", " %"
-        )
-        for one in report.comparisons
-        if one.votes is not None and one.votes.coins_p_value is not None
-    ]
+    found = []
+    for one in report.comparisons:
+        if one.votes is not None:
+            said = one.votes
+            text = f"{one.metric}, {one.variant}: won {said.win_rate:.1%} of {said.impressions:,} rewarded slates, "
+            text += f"preferred by {said.users_for_treatment:,} {report.unit}s, the control by "
+            text += f"{said.users_for_control:,}"
+            if said.coins_p_value is not None:
+                text += f"; by the coins alone p = {said.coins_p_value:.2g} (exact, for {looks})"
+            found.append(text.replace("%", " %"))
+    return found
 
 
 def of_frozen(report: Report) -> Report:

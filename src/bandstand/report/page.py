@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from bandstand.report import plots, policy_text, promise_text
-from bandstand.report.notes import allowed, beside, by_coins, lasting, of_frozen
+from bandstand.report.notes import allowed, beside, lasting, of_frozen, votes
 from bandstand.report.result import Check, Comparison, Report, Segment
 from bandstand.report.verdict import effect, p_text, reasons, role
 from bandstand.report.withheld import SAID
@@ -41,7 +41,7 @@ tr.metric td { white-space: normal; border-bottom: 0; padding-top: .8rem; font-w
 tr.reason td, tr.said td { white-space: normal; color: var(--soft); }
 .withheld { opacity: .6; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.25rem 2rem; }
-figure { margin: 0; min-width: 0; } figure svg { width: 100%; height: auto; display: block; }
+figure { margin: 0; min-width: 0; } figure svg { width: 100%; max-width: 36rem; height: auto; display: block; }
 .reasons { color: var(--soft); font-size: .92rem; }
 @media (max-width: 40rem) {
   main { padding: 1rem .9rem 2rem; } h1 { font-size: 1.3rem; } th, td { padding: .3rem .35rem; }
@@ -150,7 +150,7 @@ def _side(one: Comparison) -> str:
 
 def _reasons(report: Report) -> str:
     return "".join(
-        f'<p class="reasons">{escape(text)}</p>' for text in (*by_coins(report), *lasting(report), *reasons(report))
+        f'<p class="reasons">{escape(text)}</p>' for text in (*votes(report), *lasting(report), *reasons(report))
     )
 
 

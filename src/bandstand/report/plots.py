@@ -1,11 +1,12 @@
 """The pictures of a report, as SVG text that stands in a page by itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bandstand.errors import InputError
+from bandstand.experiments.metrics import DAY_S
 from bandstand.report.result import Comparison, Novelty, Report
 
 if TYPE_CHECKING:
@@ -31,27 +32,41 @@ _LETTERS: Final[Any] = {
 }
 
 
+class _Scale(NamedTuple):
+    """How an effect is written: `zero` is where neither side is ahead."""
+
+    name: str
+    by: float = 100.0
+    zero: float = 0.0
+
+    def of(self, effects: Iterable[float | None]) -> list[float]:
+        return [self.zero + self.by * (each or 0.0) for each in effects]
+
+
+_LIFT, _DIFFERENCE, _SHARE = _Scale("lift, %"), _Scale("difference", by=1.0), _Scale("share won, %", zero=50.0)
+
+
 def intervals(report: Report, metric: str) -> str | None:
     """The decision metric's interval as it stood at each moment, one colour a variant."""
     points = [point for point in report.timeline if point.metric == metric]
     if not points:
         return None
     relative = points[-1].relative  # early on a control may not be told from zero, and then there is no lift
-    scale = 100.0 if relative else 1.0
+    scale = _SHARE if report.method == "interleave" else _LIFT if relative else _DIFFERENCE
 
     def draw(axes: "Axes") -> None:
-        axes.axhline(0, color=_INK, linewidth=0.8)
+        axes.axhline(scale.zero, color=_INK, linewidth=0.8)
         for place, arm in enumerate(report.variants[1:]):
             own = [point for point in points if point.variant == arm.variant and point.relative == relative]
             if own:
                 times, colour = [_time(point.at) for point in own], COLOURS[place % len(COLOURS)]
-                low, high = [scale * point.low for point in own], [scale * point.high for point in own]
+                low, high = scale.of(point.low for point in own), scale.of(point.high for point in own)
                 axes.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)  # type: ignore[arg-type]
-                values = [scale * point.value for point in own]
+                values = scale.of(point.value for point in own)
                 axes.plot(times, values, color=colour, linewidth=1.8, label=arm.variant)  # type: ignore[arg-type]
         same = [point for point in points if point.relative == relative]
-        _within(axes, [scale * point.low for point in same], [scale * point.high for point in same])
-        axes.set_ylabel("lift, %" if relative else "difference")
+        _within(axes, scale.of(point.low for point in same), scale.of(point.high for point in same), zero=scale.zero)
+        axes.set_ylabel(scale.name)
         dated(axes)
         _legend(axes, len(report.variants) - 1)
 
@@ -59,18 +74,21 @@ def intervals(report: Report, metric: str) -> str | None:
 
 
 def forest(report: Report) -> str | None:
-    """Every comparison that could be computed, as lifts on one scale."""
-    rows = [one for one in report.comparisons if one.lift is not None and one.lift_low is not None]
+    """Every comparison that could be computed, on one scale: as lifts, and of an interleaving as shares won."""
+    shares = report.method == "interleave"
+    rows = [one for one in report.comparisons if (one.low if shares else one.lift_low) is not None]
     if not rows:
         return None
 
     def draw(axes: "Axes") -> None:
-        axes.axvline(0, color=_INK, linewidth=0.8)
+        scale = _SHARE if shares else _LIFT
+        axes.axvline(scale.zero, color=_INK, linewidth=0.8)
         for place, one in enumerate(rows):
-            low, high, lift = (100 * (each or 0.0) for each in (one.lift_low, one.lift_high, one.lift))
+            effect = (one.difference, one.low, one.high) if shares else (one.lift, one.lift_low, one.lift_high)
+            value, low, high = scale.of(effect)
             colour = _verdict_colour(one)
             axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
-            axes.plot([lift], [place], "o", color=colour, markersize=6)
+            axes.plot([value], [place], "o", color=colour, markersize=6)
             if one.margin is not None:
                 limit = -100 * one.margin if one.better == "higher" else 100 * one.margin
                 axes.plot([limit, limit], [place - 0.3, place + 0.3], color=_INK, linewidth=1.2, linestyle=":")
@@ -78,7 +96,7 @@ def forest(report: Report) -> str | None:
         names = [f"{one.metric}, {one.variant}" if several else one.metric for one in rows]
         axes.set_yticks(range(len(rows)), [_short(name) for name in names])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlabel("lift over the control, %")
+        axes.set_xlabel(scale.name if shares else "lift over the control, %")
         axes.tick_params(axis="y", length=0)
 
     return drawn(draw, height_in=0.8 + 0.34 * len(rows))
@@ -106,13 +124,14 @@ def by_day(found: Novelty, unit: str) -> str | None:
 
 
 def arrivals(report: Report) -> str | None:
-    """Units of each variant by time."""
+    """Units of each variant by time; in an interleaving all see all of them."""
     if not report.entered:
         return None
+    arms = report.variants[:1] if report.method == "interleave" else report.variants
 
     def draw(axes: "Axes") -> None:
         times = [_time(each.at) for each in report.entered]
-        for place, arm in enumerate(report.variants):
+        for place, arm in enumerate(arms):
             colour = _FAINT if place == 0 else COLOURS[(place - 1) % len(COLOURS)]
             counts = [each.units[place] for each in report.entered]
             width = 4.0 if place == 0 else 1.8  # the control lies below, and equal ones are both seen
@@ -121,7 +140,7 @@ def arrivals(report: Report) -> str | None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_ylabel(f"{report.unit}s")
         dated(axes)
-        _legend(axes, len(report.variants))
+        _legend(axes, len(arms))
 
     return drawn(draw, height_in=2.2)
 
@@ -153,22 +172,24 @@ def _svg(figure: "Figure") -> str:
     return whole[whole.index("<svg") :]
 
 
-def _within(axes: "Axes", lows: Sequence[float], highs: Sequence[float]) -> None:
+def _within(axes: "Axes", lows: Sequence[float], highs: Sequence[float], *, zero: float) -> None:
     """Show the later two thirds in full: the first intervals are so wide that nothing else could be seen."""
     later = len(lows) // 3
-    low, high = min(0.0, *lows[later:]), max(0.0, *highs[later:])
+    low, high = min(zero, *lows[later:]), max(zero, *highs[later:])
     space = 0.15 * (high - low) or 1.0
     axes.set_ylim(low - space, high + space)
 
 
 def dated(axes: "Axes") -> None:
-    """Few dates below, and hours only where days are few."""
+    """Few dates below, no two alike: years where they are several, hours or seconds where days or minutes are few."""
     from matplotlib.dates import AutoDateLocator, DateFormatter, num2date
 
-    locator = AutoDateLocator(minticks=3, maxticks=5)  # type: ignore[no-untyped-call]
+    # With three at least there would be none for 2 to 3 minutes, hours or days.
+    locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     start, end = (num2date(each) for each in axes.get_xlim())  # type: ignore[no-untyped-call]
-    form = "%d %b" if (end - start).days >= 2 else "%d %b %H:%M"
+    forms = ((365 * DAY_S, "%b %Y"), (2 * DAY_S, "%d %b"), (120, "%d %b %H:%M"), (0, "%H:%M:%S"))
+    form = next(form for least_s, form in forms if (end - start).total_seconds() >= least_s)
     axes.xaxis.set_major_formatter(DateFormatter(form))  # type: ignore[no-untyped-call]
 
 

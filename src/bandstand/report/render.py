@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bandstand.report import policy_text, promise_text
-from bandstand.report.notes import allowed, beside, by_coins, lasting, of_frozen
+from bandstand.report.notes import allowed, beside, lasting, of_frozen, votes
 from bandstand.report.result import Check, Comparison, Report
 from bandstand.report.verdict import effect, p_text, reasons, role
 from bandstand.report.withheld import SAID
@@ -25,7 +25,7 @@ def render(report: Report) -> RenderableType:
     hypothesis = [Text(report.hypothesis, style="italic")] if report.hypothesis else []
     health = [_check(check) for check in (*report.health, *beside(report))]
     gap = Text()
-    missing = map(Text, (*by_coins(report), *lasting(report), *reasons(report)))
+    missing = map(Text, (*votes(report), *lasting(report), *reasons(report)))
     figures: list[RenderableType] = [
         _variants(report),
         gap,

@@ -31,8 +31,8 @@ class Slate(msgspec.Struct, array_like=True):
     """A decision under the experiment, of the `unit` with this mark.
 
     `variant` is the one that decided it, and stays so whatever its user sees later. `seen` holds the positions that
-    were shown, None where all were. Of an interleaved slate `duels` says, for each treatment against the control, for
-    whom each of the `positions` counts.
+    were shown, None where all were, and `at` is when it was first shown. Of an interleaved slate `duels` says, for each
+    treatment against the control, for whom each of the `positions` counts.
     """
 
     unit: str
@@ -43,6 +43,7 @@ class Slate(msgspec.Struct, array_like=True):
     earned: tuple[Earned, ...] = ()
     merged: Merged | None = None
     began: str | None = None
+    at: float = 0.0
 
     @property
     def shown(self) -> bool:
@@ -66,16 +67,16 @@ class _Reading:
         self._experiment = experiment
         self._mark = msgspec.json.encode(experiment.name).decode()
 
-    def take(self, kind: str, body: str) -> None:
+    def take(self, at: float, kind: str, body: str) -> None:
         if kind == "decided" and self._mark not in body:
             return
         match decode(body):
             case Decided() as fact:
                 for assignment in fact.assignments:
                     if assignment.experiment == self._experiment.name and not assignment.forced:
-                        self._decided(fact, assignment.variant)
+                        self._decided(fact, assignment.variant, at)
             case Exposed() as fact:
-                self._exposed(fact)
+                self._exposed(fact, at)
             case Rewarded() as fact:
                 slate = self.slates.get(fact.decision)
                 if slate is not None:
@@ -85,7 +86,7 @@ class _Reading:
             case _:
                 pass
 
-    def _decided(self, fact: Decided, variant: str) -> None:
+    def _decided(self, fact: Decided, variant: str, at: float) -> None:
         who = unit(self._experiment, fact.request)
         if who is not None:
             positions = tuple(pick.position for pick in fact.picks)
@@ -95,12 +96,16 @@ class _Reading:
             first = (pick.team for pick in fact.picks if pick.team is not None)
             began = next(first, None) if all(made.rankings) and not made.before else None
             of = mark(who)
-            self.slates[fact.decision] = Slate(of, variant, positions, duels(made), seen, merged=kept, began=began)
+            self.slates[fact.decision] = Slate(
+                of, variant, positions, duels(made), seen, merged=kept, began=began, at=at
+            )
 
-    def _exposed(self, fact: Exposed) -> None:
+    def _exposed(self, fact: Exposed, at: float) -> None:
         slate = self.slates.get(fact.decision)
         if slate is None or slate.seen is None:
             return
+        if not slate.shown:
+            slate.at = at
         if fact.positions is None:
             slate.seen = None
         else:
@@ -121,7 +126,7 @@ def slates(
     found = _Reading(experiment, known or {})
     while after < upto and (page := log.scan(_KINDS, after=after)):
         after = page[-1][0]
-        for seq, _, kind, body in page:
+        for seq, at, kind, body in page:
             if seq <= upto:
-                found.take(kind, body)
+                found.take(at, kind, body)
     return found.slates

@@ -24,7 +24,7 @@ class Drafted(NamedTuple):
 
 class Contests(NamedTuple):
     """One row a unit: of the interleaved slates that it rewarded, how many either variant won, and how many neither;
-    what its rewards said for either, and what they came to in all."""
+    what its rewards said for either, and what they came to in all. Of `Rounds` one row a slate."""
 
     control: Column
     treatment: Column
@@ -32,6 +32,14 @@ class Contests(NamedTuple):
     credit_control: Column
     credit_treatment: Column
     rewards: Column
+
+
+class Rounds(NamedTuple):
+    """One row a rewarded slate: of which unit, by its number, when it was shown, and its `wins`."""
+
+    unit: npt.NDArray[np.int64]
+    at: Column
+    wins: Contests
 
 
 class _Share(NamedTuple):
@@ -49,20 +57,27 @@ def drafted(experiment: Experiment, slates: Iterable[Slate]) -> dict[str, Drafte
     return _columns(experiment, _summed(experiment, shares))
 
 
-def contests(experiment: Experiment, metric: Metric, slates: Iterable[Slate], *, treatment: int = 1) -> Contests:
-    """Who won the slates that were rewarded; a slate without a reward says nothing and is left out."""
+def rounds(experiment: Experiment, metric: Metric, slates: Iterable[Slate], *, treatment: int = 1) -> Rounds:
+    """Who won each slate that was rewarded; one without a reward says nothing and is left out."""
     earned_by = METHODS[experiment.interleave].earned
-    units: dict[str, list[float]] = {}
+    numbers: dict[str, int] = {}
+    units, at, rows = [], [], []
     for slate in slates:
         rewards = positioned(metric, slate)
         if rewards:
             a, b = earned_by(slate.duels[treatment - 1], rewards)
-            row = (a > b, b > a, a == b, a, b, sum(abs(value) for _, value in rewards))
-            total = units.setdefault(slate.unit, [0.0] * len(row))
-            for index, value in enumerate(row):
-                total[index] += value
-    table = np.array(list(units.values()), np.float64).reshape(-1, 6)
-    return Contests(*table.T)
+            rows.append((a > b, b > a, a == b, a, b, sum(abs(value) for _, value in rewards)))
+            units.append(numbers.setdefault(slate.unit, len(numbers)))
+            at.append(slate.at)
+    table = np.array(rows, np.float64).reshape(-1, len(Contests._fields))
+    return Rounds(np.array(units, np.int64), np.array(at, np.float64), Contests(*table.T))
+
+
+def contests(of: Rounds, *, until: float = np.inf) -> Contests:
+    """The sums by unit, of the slates that were shown until then."""
+    inside = of.at <= until
+    units = of.unit[inside]
+    return Contests(*(np.bincount(units, weights=each[inside]).astype(np.float64, copy=False) for each in of.wins))
 
 
 def _shares(experiment: Experiment, slate: Slate) -> Iterator[_Share]:

@@ -1,6 +1,7 @@
 """How an experiment came to where it is: who had entered by when, and each interval as it stood then."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,7 +10,8 @@ from bandstand.report.compare import differences
 from bandstand.report.exposure import Units
 from bandstand.report.gathered import Life
 from bandstand.report.measure import table
-from bandstand.report.result import Entered, Point
+from bandstand.report.result import Comparison, Entered, Point
+from bandstand.report.stretch import Floats
 
 MOMENTS = 30
 
@@ -18,8 +20,8 @@ def entered(experiment: Experiment, units: Units, life: Life) -> tuple[Entered, 
     """Units of each variant at each moment."""
     arrivals = [np.sort(units.first[units.variant == index]) for index in range(len(experiment.variants))]
     return tuple(
-        Entered(at, tuple(int(np.searchsorted(each, at, side="right")) for each in arrivals))
-        for at in _moments(units, life)
+        Entered(at, tuple(int(np.searchsorted(each, as_of, side="right")) for each in arrivals))
+        for at, as_of in moments(units.first, life)
     )
 
 
@@ -29,19 +31,34 @@ def timeline(experiment: Experiment, units: Units, life: Life) -> tuple[Point, .
 
 
 def _points(experiment: Experiment, units: Units, life: Life) -> Iterator[Point]:
-    for at in _moments(units, life):
-        young = units.first <= at
-        found = differences(experiment, units, table(experiment.metrics, units, at=at), among=young, only=("decision",))
-        for one in found:
-            if one.lift is not None and one.lift_low is not None and one.lift_high is not None:
-                yield Point(at, one.metric, one.variant, one.lift, one.lift_low, one.lift_high, True)
-            elif one.difference is not None and one.low is not None and one.high is not None:
-                yield Point(at, one.metric, one.variant, one.difference, one.low, one.high, False)
+    for at, as_of in moments(units.first, life):
+        young, then = units.first <= as_of, table(experiment.metrics, units, at=as_of)
+        found = differences(experiment, units, then, among=young, only=("decision",))
+        yield from (point for one in found if (point := stood(one, at)) is not None)
 
 
-def _moments(units: Units, life: Life) -> list[float]:
-    """From the first exposure to the end of what was read, evenly."""
-    if not len(units):
+def stood(one: Comparison, at: float) -> Point | None:
+    """The comparison as of then; None where it could not be computed."""
+    if one.lift is not None and one.lift_low is not None and one.lift_high is not None:
+        return Point(at, one.metric, one.variant, one.lift, one.lift_low, one.lift_high, True)
+    if one.difference is not None and one.low is not None and one.high is not None:
+        return Point(at, one.metric, one.variant, one.difference, one.low, one.high, False)
+    return None
+
+
+class Moment(NamedTuple):
+    """A time, and as of when things are looked at there."""
+
+    at: float
+    as_of: float
+
+
+def moments(first: Floats, life: Life) -> list[Moment]:
+    """From the first of all units' first exposures to the experiment's end, evenly. The last is as of all that was
+    read, as the report is: rewards come after the end too."""
+    if not len(first):
         return []
-    start = float(units.first.min())
-    return [start + (life.at - start) * (step + 1) / MOMENTS for step in range(MOMENTS)]
+    start = float(first.min())
+    end = max(start, life.at if life.until is None else life.until)
+    times = [start + (end - start) * (step + 1) / MOMENTS for step in range(MOMENTS)]
+    return [*(Moment(at, at) for at in times[:-1]), Moment(times[-1], life.at)]

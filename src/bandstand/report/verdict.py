@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bandstand.experiments.definition import Experiment
 from bandstand.report.gathered import Life
-from bandstand.report.result import Check, Comparison, Report, Verdict
+from bandstand.report.result import Arm, Check, Comparison, Report, Verdict
 
 
 def verdict(life: Life, health: Sequence[Check], comparisons: Sequence[Comparison], *, units: int) -> Verdict:
@@ -12,6 +12,32 @@ def verdict(life: Life, health: Sequence[Check], comparisons: Sequence[Compariso
     an experiment that was shipped, whether that is what they say."""
     found = _by_rule(life, health, comparisons, units=units)
     return found if life.winner is None else _shipped(found, life.winner, life.experiment.variants[0].name)
+
+
+def concluded(
+    life: Life, health: tuple[Check, ...], variants: tuple[Arm, ...], comparisons: tuple[Comparison, ...], *, units: int
+) -> Report:
+    """The report that these figures of so many `units` make, with its verdict."""
+    experiment = life.experiment
+    return Report(
+        experiment=experiment.name,
+        hypothesis=experiment.hypothesis,
+        surface=", ".join(experiment.on),
+        method=experiment.method,
+        unit=experiment.unit,
+        alpha=experiment.alpha,
+        analysis=experiment.analysis,
+        state=life.state,
+        winner=life.winner,
+        since=life.since,
+        until=life.until,
+        at=life.at,
+        as_of=life.as_of,
+        verdict=verdict(life, health, comparisons, units=units),
+        health=health,
+        variants=variants,
+        comparisons=comparisons,
+    )
 
 
 def _by_rule(life: Life, health: Sequence[Check], comparisons: Sequence[Comparison], *, units: int) -> Verdict:
