@@ -171,6 +171,14 @@ def test_a_slate_counts_from_the_moment_at_which_it_was_first_shown() -> None:
     assert one.at == START + 50
 
 
+def test_a_balanced_interleaving_is_told_to_be_confirmed() -> None:
+    biased, fair = (reported(trial(interleave=how), wins(8, 4)) for how in ("balanced", "team_draft"))
+    ok, text = check(biased, "balanced")
+    assert ok is None
+    assert "confirm the result by team_draft or an A/B test" in text
+    assert [one.name for one in fair.health] == ["turns"]
+
+
 def test_slates_that_begin_too_often_with_one_side_break_the_report() -> None:
     # As where the slates of one order are served from a cache, or fall out on the way.
     fair = reported(trial(), wins(80, 40))

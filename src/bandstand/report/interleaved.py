@@ -1,6 +1,7 @@
 """What came of an interleaving: whose picks were preferred, by slate and by user."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -22,6 +23,12 @@ from bandstand.stats.interleaving import Preference, credit_preference
 from bandstand.stats.sample_ratio import sample_ratio
 from bandstand.stats.sequences import always_above, always_valid
 from bandstand.store import EventLog
+
+# How great the bias is, and of what: `experiments.interleaving.balanced`.
+_BIASED: Final = (
+    "clicks that depend on positions alone can prefer a side of a balanced slate; confirm the result by team_draft or "
+    "an A/B test before it is acted upon"
+)
 
 
 def drafts(log: EventLog, gathered: Gathered) -> Drafts:
@@ -149,7 +156,12 @@ def _first(shown: Sequence[Slate]) -> Floats:
 def _health(experiment: Experiment, every: Sequence[Slate], shown: Sequence[Slate]) -> tuple[Check, ...]:
     unseen = len(every) - len(shown)
     text = f"{unseen} of {len(every)} decisions wait for an exposure and do not count until then"
-    return (*_turns(experiment, shown), *((Check("exposures", None, text),) if unseen else ()))
+    found = [*_turns(experiment, shown)]
+    if unseen:
+        found.append(Check("exposures", None, text))
+    if experiment.interleave == "balanced":
+        found.append(Check("balanced", None, _BIASED))
+    return tuple(found)
 
 
 def _turns(experiment: Experiment, shown: Sequence[Slate]) -> Iterator[Check]:
