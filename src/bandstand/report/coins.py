@@ -39,14 +39,15 @@ def coins_p_value(experiment: Experiment, metric: Metric, slates: Sequence[Slate
 
 def tossed(metric: Metric, slates: Sequence[Slate], *, treatment: int = 1) -> Tossed | None:
     """Every slate that the metric rewards; None where coins cannot be counted, or in more than `MOST_WAYS` ways."""
-    left = float(MOST_WAYS)
-    found = Tossed([], [])
+    left, rewarded = float(MOST_WAYS), []
     for slate in slates:
         rewards = positioned(metric, slate)
         if rewards:
             left -= ways(slate.merged, rewards) if slate.merged is not None else inf
             if slate.merged is None or left < 0:
                 return None
-            found.chances.append(chances(slate.merged, rewards, treatment=treatment))
-            found.results.append(won(slate.merged, rewards, treatment=treatment))
-    return found
+            rewarded.append((slate.merged, rewards))
+    return Tossed(
+        [chances(made, rewards, treatment=treatment) for made, rewards in rewarded],
+        [won(made, rewards, treatment=treatment) for made, rewards in rewarded],
+    )
