@@ -5,14 +5,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 from scipy.stats import binom, norm
 
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import AnyFact, Decided, Draft, Exposed, Pick, Request, Rewarded
-from bandstand.experiments.analysis import Analysis
-from bandstand.experiments.definition import Experiment, Variant
-from bandstand.plan import Traffic, plan, proposed, replayed, traffic
+from bandstand.plan import Traffic, plan, replayed, traffic
 from bandstand.store.memory import MemoryLog
 
 DAY = 86_400.0
@@ -148,24 +145,6 @@ def test_what_makes_no_sense_is_refused_by_name(what: str, value: float) -> None
 def test_same_log_is_split_the_same_way_again() -> None:
     seen = crowd(200)
     assert replayed(seen, lift=0.2, times=20) == replayed(seen, lift=0.2, times=20)
-
-
-def test_what_an_experiment_needs_follows_from_its_own_metric_and_rule() -> None:
-    facts: list[tuple[float, AnyFact]] = []
-    for n in range(400):
-        facts.append((n * DAY / 40, slate(f"d{n}", f"u{n}")))
-        facts += [(n * DAY / 40, click(f"d{n}", f"u{n}", 1.0))] * (n % 3 == 0)
-    log = log_of(facts)
-    sides = (Variant("a", "default", 0.5), Variant("b", "random", 0.5))
-    experiment = Experiment("x", "home", sides, analysis=Analysis("fixed", minimum_effect=0.2), traffic=0.5)
-    found = proposed(log, experiment)
-    assert found is not None
-    need = plan(traffic(log, "home", "click"), lift=0.2, share=0.5).needs[0]
-    assert (found.metric, found.lift, found.units, found.days) == ("click", 0.2, 2 * need.per_arm, need.days)
-    stricter = proposed(log, replace(experiment, analysis=Analysis("always-valid", minimum_effect=0.2)))
-    assert stricter is not None
-    assert stricter.units > found.units
-    assert proposed(log, replace(experiment, method="interleave")) is None
 
 
 def test_a_side_that_was_shown_nothing_yet_tells_nothing() -> None:

@@ -12,15 +12,17 @@ import rich_click as click
 from rich.table import Table
 
 from bandstand.cli import options
+from bandstand.cli.power import days_text
 from bandstand.configuration import definitions, experiment_files, experiment_in, recorded, rules_in
 from bandstand.engine import Engine
-from bandstand.errors import BandstandError, InputError, StoreError
+from bandstand.errors import BandstandError, InputError, StoreError, UnknownError
 from bandstand.events import AnyFact, Entry
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.idle import never
 from bandstand.matching import Facts
 from bandstand.model import Model
-from bandstand.plan import proposed
+from bandstand.plan import Proposal, proposed
+from bandstand.plan.proposed import USUAL_LIFT
 from bandstand.rules import AnyRule, read
 from bandstand.ruling import chosen
 from bandstand.settings import Settings
@@ -31,13 +33,14 @@ from bandstand.strategy import Strategy, Surface
 _NAME = 24
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One thing that was checked: what it would do, or what is wrong with it."""
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that was checked: what it would do, or what is wrong with it; and what an experiment `needs`."""
 
     kind: Literal["settings", "surface", "strategy", "experiment", "rule"]
     name: str
     ok: bool
     text: str
+    needs: tuple[Proposal, ...] = ()
 
 
 @click.command()
@@ -118,32 +121,57 @@ def _experiments(state: State, folder: Path, database: str) -> list[Line]:
         else:
             trial = state.trials.get(experiment.name)
             open_ = trial is None or trial.stage in ("draft", "running")
-            text = f"{_experiment(state, experiment)}{_needs(database, experiment) if open_ else ''}"
-            lines.append(Line("experiment", experiment.name, ok=True, text=text))
+            needs = _needs(state, database, experiment) if open_ else ()
+            text = f"{_experiment(state, experiment)}{_needed(experiment, needs)}"
+            lines.append(Line("experiment", experiment.name, ok=True, text=text, needs=needs))
             _applied(state, facts)  # as the server will: the files after it must fit beside it
     return lines
 
 
-def _needs(database: str, experiment: Experiment) -> str:
-    """How many units it takes, and how long, as far as the log can tell."""
+def _needs(state: State, database: str, experiment: Experiment) -> tuple[Proposal, ...]:
+    """How many units it takes, and how long, by its own metrics and rule, as far as the log can tell."""
     try:
         log = open_log(database, readonly=True)
         try:
-            found = proposed(log, experiment)
+            return tuple(proposed(log, experiment, share=1 - state.holdout))
         finally:
             log.close()
-    except BandstandError:
-        return ""  # no log, no traffic, or nothing earned there yet
-    if found is None:
-        return ""
-    match found.days:
-        case None:
-            when = ""
-        case math.inf:
-            when = ", never at this traffic"
-        case days:
-            when = f", in {days:,.3g} days at this traffic"
-    return f"; to find {found.lift:+.1%} of {found.metric}: {found.units:,} {experiment.unit}s{when}"
+    except (StoreError, UnknownError):
+        where = " or ".join(map(repr, experiment.on))
+        why = f"the log has nobody on {where} in its last 28 days"
+    except InputError as error:
+        why = str(error)
+    metric = next(one.name for one in experiment.metrics if one.role == "decision")
+    return (Proposal(metric, "found", experiment.analysis.minimum_effect or USUAL_LIFT, reason=why),)
+
+
+def _needed(experiment: Experiment, found: tuple[Proposal, ...]) -> str:
+    return "".join(f"; {_wanted(one)}: {_takes(experiment, one)}" for one in found)
+
+
+def _wanted(one: Proposal) -> str:
+    match one.told:
+        case "found":
+            return f"to find {one.effect:+.1%} of {one.metric}"
+        case "safe":
+            return f"to show that {one.metric} loses less than {one.effect:.1%}"
+        case "preferred":
+            return f"to find that {0.5 + one.effect:.1%} of {one.metric} are for one side"
+
+
+def _takes(experiment: Experiment, one: Proposal) -> str:
+    if one.units is None:
+        return f"not known how long it takes, for {(one.reason or '').rstrip('.')}"
+    who = f"{one.units:,} {experiment.unit}s{' who reward it' if one.told == 'preferred' else ''}"
+    if one.days is None:
+        return f"{who}; how long that takes, less than a day of traffic does not say"
+    if math.isinf(one.days):
+        return f"{who}, never at this traffic"
+    planned = experiment.duration_days
+    late = ""
+    if planned is not None and one.days > planned:
+        late = f", more than its {planned:g}: plan for more days, more traffic, or a greater minimum_effect"
+    return f"{who}, in {days_text(one.days)} days at this traffic{late}"
 
 
 def _rules(state: State, folder: Path, *, now: float) -> list[Line]:

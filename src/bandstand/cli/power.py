@@ -10,6 +10,7 @@ from rich.text import Text
 
 from bandstand.cli import options
 from bandstand.cli.progress import progress
+from bandstand.experiments.definition import Unit
 from bandstand.plan import Kind, Plan, Preferring, Replayed, plan, preferring, replayed, traffic, tried_preferring
 from bandstand.plan.needs import WEEKS
 from bandstand.stats.interleaving_power import Simulated
@@ -37,7 +38,7 @@ class Answered(msgspec.Struct, frozen=True):
     show_default=True,
     help="Rewards per unit, units with any, or rewards per pick shown.",
 )
-@click.option("--unit", type=click.Choice(["user", "session"]), default="user", show_default=True)
+@click.option("--unit", type=click.Choice(["user", "session", "device"]), default="user", show_default=True)
 @click.option("--lift", type=float, default=0.05, show_default=True, help="The relative change to find: 0.05 is 5 %.")
 @click.option("--power", type=_SHARE, default=0.8, show_default=True, help="How surely to find it.")
 @click.option("--alpha", type=_SHARE, default=0.05, show_default=True)
@@ -57,7 +58,7 @@ def power(
     surface: str,
     reward: str,
     kind: Kind,
-    unit: str,
+    unit: Unit,
     lift: float,
     power: float,
     alpha: float,
@@ -74,7 +75,7 @@ def power(
     With --replay the units of the log are split by chance again and again, with the lift put into one side.
     """
     log = open_log(options.settings(database=database).database, readonly=True)
-    seen = traffic(log, surface, reward, unit="user" if unit == "user" else "session", days=days)
+    seen = traffic(log, surface, reward, unit=unit, days=days)
     log.close()
     planned = plan(seen, kind=kind, lift=lift, power=power, alpha=alpha, arms=arms, share=share)
     tried = None
@@ -83,7 +84,7 @@ def power(
             tried = replayed(seen, kind=kind, lift=lift, alpha=alpha, times=times, progress=told)
     interleaving = simulated = None
     if preference is not None:
-        interleaving = preferring(seen, preference=preference, power=power, alpha=alpha)
+        interleaving = preferring(seen, preference=preference, power=power, alpha=alpha, share=share)
         if times:
             users = interleaving.needs[0].units
             simulated = tried_preferring(seen, preference=preference, users=users, alpha=alpha, times=times)
@@ -109,7 +110,7 @@ def render(answered: Answered) -> RenderableType:
         table.add_column(heading, justify="left" if not heading else "right")
     for need in planned.needs:
         found = ("none" if lift is None else f"{lift:+.1%}" for lift in need.found)
-        table.add_row(need.says, f"{need.per_arm:,}", _days(need.days), *found)
+        table.add_row(need.says, f"{need.per_arm:,}", days_text(need.days), *found)
     note = "The last columns: the least lift found by then."
     if planned.days < 1:
         note = "The log covers less than a day, which does not say how many come in a week."
@@ -126,10 +127,15 @@ def _length(days: float) -> str:
     return f"{days:.3g} days" if days >= 1 else f"{hours:.2g} h" if hours >= 1 else f"{60 * hours:.2g} min"
 
 
-def _days(days: float | None) -> str:
+def days_text(days: float | None) -> str:
+    """So many days, as people write a number; "" where none is known.
+
+    >>> days_text(8.1854), days_text(1139.6), days_text(math.inf)
+    ('8.19', '1,140', 'never')
+    """
     if days is None:
         return ""
-    return "never" if math.isinf(days) else f"{days:,.3g}"
+    return "never" if math.isinf(days) else f"{days:,.0f}" if days >= 100 else f"{days:.3g}"
 
 
 def _tried(tried: Replayed) -> str:
@@ -157,4 +163,4 @@ def _interleaved(needed: Preferring, tried: Simulated | None) -> str:
 
 
 def _in_days(days: float | None) -> str:
-    return "" if days is None else f" in {_days(days)} days"
+    return "" if days is None else f" in {days_text(days)} days"

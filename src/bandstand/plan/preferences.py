@@ -38,15 +38,18 @@ class Preferring(msgspec.Struct, frozen=True):
     needs: tuple[Needed, ...]
 
 
-def preferring(seen: Traffic, *, preference: float = 0.05, power: float = 0.8, alpha: float = 0.05) -> Preferring:
+def preferring(
+    seen: Traffic, *, preference: float = 0.05, power: float = 0.8, alpha: float = 0.05, share: float = 1.0
+) -> Preferring:
     """By formula, taking all rewards of a unit to speak for one side, each as likely: the most that units can differ,
-    so that what is needed is rather less. It counts both variants, for every unit sees both."""
+    so that what is needed is rather less. It counts both variants, for every unit sees both; `share` of all units do.
+    """
     past = _undecided(seen)
     rewarding = float(np.count_nonzero(seen.earned > 0)) / len(seen.earned)
 
     def needed(look: Look, z: float) -> Needed:
         units = users_needed(past, effect=preference, power=power, z=z)
-        days = seen.days_for(math.ceil(units / rewarding)) if seen.days >= 1 else None
+        days = seen.days_for(math.ceil(units / rewarding / share)) if seen.days >= 1 else None
         return Needed(look, LOOKS[look], units, days)
 
     return Preferring(

@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from bandstand.errors import InputError, UnknownError
 from bandstand.events import Decided, Exposed, Rewarded
+from bandstand.experiments.definition import Unit
 from bandstand.stats.moments import Moments, PairMoments
 from bandstand.store import EventLog, entries
 
 Kind = Literal["mean", "proportion", "ratio"]
-Unit = Literal["user", "session"]
 Column = npt.NDArray[np.float64]
 
 DAY_S = 86_400.0
@@ -70,13 +70,14 @@ def traffic(log: EventLog, surface: str, reward: str, *, unit: Unit = "user", da
     numbers: dict[str, int] = {}
     first, shown, earned = array("d"), array("d"), array("d")
     waiting: dict[str, int] = {}  # picks of slates that nobody has seen yet
+    of_device: dict[str, int] = {}  # whose decision it was, where rewards do not name the unit
     surfaces: set[str] = set()
     begin = end
     for entry in entries(log):
         match entry.fact:
             case Decided() as fact:
                 surfaces.add(fact.request.surface)
-                who = fact.request.user if unit == "user" else fact.request.session
+                who = getattr(fact.request, unit)
                 if fact.request.surface != surface or who is None or entry.at < since:
                     continue
                 begin = min(begin, entry.at)
@@ -85,6 +86,8 @@ def traffic(log: EventLog, surface: str, reward: str, *, unit: Unit = "user", da
                     first.append(entry.at)
                     shown.append(0.0)
                     earned.append(0.0)
+                if unit == "device":
+                    of_device[fact.decision] = numbers[who]
                 if fact.request.shown:
                     shown[numbers[who]] += len(fact.picks)
                 else:
@@ -92,9 +95,9 @@ def traffic(log: EventLog, surface: str, reward: str, *, unit: Unit = "user", da
             case Exposed() as fact if fact.decision in waiting:
                 shown[waiting[fact.decision]] += 0 if fact.positions is None else len(fact.positions)
             case Rewarded() as fact if fact.surface == surface and fact.name == reward and entry.at >= since:
-                who = fact.user if unit == "user" else fact.session
-                if who in numbers:
-                    earned[numbers[who]] += fact.value
+                number = of_device.get(fact.decision) if unit == "device" else numbers.get(getattr(fact, unit))
+                if number is not None:
+                    earned[number] += fact.value
             case _:
                 pass
     if surface not in surfaces:

@@ -10,6 +10,8 @@ from bandstand.stats.checks import significance
 from bandstand.stats.moments import Moments
 from bandstand.stats.sequences import inflation
 
+_NO_LIFT = "the mean of past data is 0, so a lift has no meaning; give the effect as a difference."
+
 
 def critical(*, alpha: float = 0.05, one_sided: bool = False) -> float:
     """What z must exceed in a test at one moment fixed beforehand; one-sided for non-inferiority.
@@ -60,13 +62,38 @@ def units_per_arm(
     squares = _spread(outcome) * 2
     if relative:
         if outcome.mean == 0:
-            raise InputError(
-                "the mean of past data is 0, so a lift has no meaning; give the effect as a difference.",
-                field="outcome",
-                code="zero_baseline",
-            )
+            raise InputError(_NO_LIFT, field="outcome", code="zero_baseline")
         squares = _spread(outcome) * (1 + (1 + effect) ** 2) / outcome.mean**2
     return math.ceil(_needed(squares, effect=effect, power=power, z=z))
+
+
+def shared_units(
+    outcome: Moments, weights: Sequence[float], *, effect: float, power: float = 0.8, z: float | None = None
+) -> int:
+    r"""Units of all arms together, the first of them the control, to find a lift of `effect` in each treatment.
+
+    .. math:: N = \frac{(z + z_{\text{power}})^2 s^2}{\delta^2 \bar y^2}
+        \Big( \frac{1}{w_T} + \frac{(1 + \delta)^2}{w_C} \Big)
+
+    `units_per_arm` where the `weights`, which add up to 1, differ: with the smallest of the treatments' as w_T. To
+    show that it is not worse by a margin m, `effect` is -m and z one-sided. Each arm is rounded up.
+
+    Examples
+    --------
+    >>> shared_units(Moments(101, 5.0, 100.0), [0.5, 0.5], effect=0.02) == 2 * units_per_arm(
+    ...     Moments(101, 5.0, 100.0), effect=0.02, relative=True
+    ... )
+    True
+    >>> shared_units(Moments(101, 5.0, 100.0), [0.9, 0.1], effect=0.02)
+    8757
+    """
+    if outcome.mean == 0:
+        raise InputError(_NO_LIFT, field="outcome", code="zero_baseline")
+    control, *treatments = weights
+    squares = _spread(outcome) / outcome.mean**2 * (1 / min(treatments) + (1 + effect) ** 2 / control)
+    needed = _needed(squares, effect=effect, power=power, z=z)
+    # Of a whole number that its own rounding has raised a little, not the next one.
+    return sum(math.ceil(round(weight * needed, 9)) for weight in weights)
 
 
 def paired_units(outcome: Moments, *, effect: float, power: float = 0.8, z: float | None = None) -> int:
