@@ -22,9 +22,10 @@ from bandstand.events import (
     StrategyPut,
     SurfacePut,
 )
-from bandstand.experiments import automatic
+from bandstand.experiments import automatic, mixed
 from bandstand.experiments.definition import Experiment, check, parse, variant
 from bandstand.experiments.lifecycle import as_allocated, check_change, moved
+from bandstand.experiments.metrics import named
 from bandstand.expressions import parse as expression
 from bandstand.misfit import misfit
 from bandstand.policy.baseline import Popular, Random
@@ -194,7 +195,8 @@ def check_experiment(state: State, experiment: Experiment) -> None:
         _check_audience(experiment)
     if known is not None:
         check_change(known.definition, experiment, state=known.stage)
-    if known is None or known.stage == "draft":
+    if known is None or known.stage == "draft":  # what runs already can change none of it
+        mixed.check(experiment)
         _check_begins(state, experiment)
 
 
@@ -275,13 +277,14 @@ def _check_rewards(state: State, experiment: Experiment) -> None:
     if not all(tables):
         return
     for index, metric in enumerate(experiment.metrics):
-        if metric.reward and metric.reward not in known:
-            raise InputError(
-                f"experiment '{experiment.name}': metric '{metric.name}': reward '{metric.reward}' is not defined; "
-                f"known: {', '.join(known)}; name it in the rewards of surface '{experiment.on[0]}', with 0 where it "
-                "should teach nothing",
-                field=f"metrics[{index}].reward",
-            )
+        for field, reward in named(metric):
+            if reward not in known:
+                raise InputError(
+                    f"experiment '{experiment.name}': metric '{metric.name}': reward '{reward}' is not defined; "
+                    f"known: {', '.join(known)}; name it in the rewards of surface '{experiment.on[0]}', with 0 where "
+                    "it should teach nothing",
+                    field=f"metrics[{index}].{field}",
+                )
 
 
 def _check_audience(experiment: Experiment) -> None:

@@ -169,7 +169,7 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
         (
             {"variants": (Variant("a", "default", 0.5), Variant("b", "explore", 0.6))},
             "variants",
-            "the weights add up to 1.1, must be 1",
+            "the weights add up to 1.1, must be 1; as shares: a 0.454545454545, b 0.545454545455",
         ),
         ({"traffic": 0.0}, "traffic", "traffic is 0, must be above 0; leave it a draft where nobody should see it"),
         (
@@ -246,6 +246,14 @@ def test_others_have_up_to_eight(interleave: str) -> None:
     assert [message.partition(" takes ")[2] for message, _ in of(9)] == [
         "at most 8; compare them with method 'ab', or compare in pairs"
     ]
+
+
+def test_shares_that_are_named_instead_are_accepted() -> None:
+    percents = experiment(variants=(Variant("a", "default", 33.0), Variant("b", "explore", 66.0)))
+    (message,) = [text for text, field in complaints(percents) if field == "variants"]
+    named = [float(one.split()[1]) for one in message.partition("as shares: ")[2].split(", ")]
+    assert named == pytest.approx([1 / 3, 2 / 3])
+    assert complaints(experiment(variants=tuple(map(Variant, "ab", ["default", "explore"], named)))) == []
 
 
 def test_weights_written_in_decimal_add_up() -> None:

@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from bandstand.cli.check import checked
-from bandstand.configuration import definitions, described, recorded, shipped, started
+from bandstand.configuration import definitions, described, raw, recorded, shipped, started
 from bandstand.engine import Engine
 from bandstand.erasure import erase
 from bandstand.errors import ConflictError, InputError
-from bandstand.events import Assignment, Decided, ExperimentMoved, Request, UserPut
+from bandstand.events import Assignment, Decided, ExperimentMoved, ExperimentPut, Request, UserPut
 from bandstand.experiments.definition import Experiment, Metric, Variant
 from bandstand.model import Model, fold
 from bandstand.policy.explore import EpsilonGreedy, Softmax
@@ -19,6 +19,7 @@ from bandstand.recipe import behind
 from bandstand.replay import replay
 from bandstand.report import report
 
+MARGIN = Metric("g", "click", role="guardrail", margin=0.02)
 AB = Experiment("x", "home", (Variant("a", "default", 0.5), Variant("b", "default", 0.5)), start=True)
 BOLD = {"policy": {"epsilon": 0.9}, "candidates": 7, "generators": {"popular": 1.0}}
 VARIED = replace(AB, variants=(Variant("a", "default", 0.5), Variant("b", "default", 0.5, BOLD)))
@@ -218,6 +219,32 @@ def test_a_metric_of_a_reward_that_no_surface_knows_is_refused_where_they_are_na
     ) as e:
         recorded(shop.model.state, odd)
     assert e.value.field == "metrics[0].reward"
+
+
+@pytest.mark.parametrize(
+    ("metric", "field"),
+    [
+        (Metric("m", "click", "ratio", per="seen"), "per"),
+        (Metric("m", kind="custom", expression="count('seen') / count('click')"), "expression"),
+        (Metric("m", "click", covariates=("before", "sum('seen')")), "covariates"),
+    ],
+    ids=["per", "expression", "covariates"],
+)
+def test_every_reward_that_a_metric_names_must_be_known(shop: Engine, noon: float, metric: Metric, field: str) -> None:
+    shop.commit(definitions(shop.model.state, surfaces={"home": {"rewards": {"click": 1, "buy": 5}}}), at=noon)
+    with pytest.raises(InputError, match="metric 'm': reward 'seen' is not defined; known: buy, click") as caught:
+        recorded(shop.model.state, replace(AB, metrics=(metric,)))
+    assert caught.value.field == f"metrics[0].{field}"
+    views = Metric("m", kind="custom", expression="interactions('seen')")  # interactions need no value
+    assert recorded(shop.model.state, replace(AB, metrics=(views,)))
+
+
+def test_an_interleaving_that_runs_may_grow_though_it_wishes_what_is_now_refused(shop: Engine, noon: float) -> None:
+    guarded = replace(AB, method="interleave", traffic=0.5, metrics=(*AB.metrics, MARGIN))
+    with pytest.raises(InputError, match=r"metric 'g': margin is 0\.02"):
+        recorded(shop.model.state, guarded)
+    shop.commit([ExperimentPut("x", raw(guarded)), ExperimentMoved("x", "running")], at=noon)
+    assert recorded(shop.model.state, replace(guarded, traffic=1.0))
 
 
 def test_a_salt_is_used_once_since_the_same_units_would_meet_again(shop: Engine, noon: float) -> None:

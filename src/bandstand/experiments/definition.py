@@ -153,12 +153,7 @@ def problems(
     """Everything that speaks against the experiment, given the names that are defined and the experiments that it
     would run beside (an entry of the same name is its own earlier definition and does not count)."""
     numbers = list(_numbers(experiment))
-    found = [
-        *_unknown(experiment, surfaces, strategies),
-        *_variants(experiment),
-        *_metrics(experiment),
-        *numbers,
-    ]
+    found = [*_unknown(experiment, surfaces, strategies), *_variants(experiment), *_metrics(experiment), *numbers]
     others = [other for other in running if other.name != experiment.name]
     found.extend(_elsewhere(experiment, [other for other in others if other.layer != experiment.layer]))
     if not any(one.field.startswith("traffic") for one in numbers):
@@ -226,7 +221,8 @@ def _variants(experiment: Experiment) -> Iterator[Problem]:
             )
     total = sum(one.weight for one in variants)
     if variants and not abs(total - 1) <= _ROUNDING:
-        yield Problem(f"the weights add up to {total:.10g}, must be 1", "variants")
+        shares = ", ".join(f"{one.name} {one.weight / total:.12g}" for one in variants if 0 < one.weight <= total < inf)
+        yield Problem(f"the weights add up to {total:.10g}, must be 1; as shares: {shares or 'none'}", "variants")
 
 
 def _tuning(experiment: Experiment) -> Iterator[Problem]:

@@ -74,6 +74,16 @@ def covariates(metric: Metric) -> tuple[Formula, ...]:
     return tuple(formula(metric) if text == BEFORE else parse(text) for text in metric.covariates)
 
 
+def named(metric: Metric) -> Iterator[tuple[str, str]]:
+    """Each reward that the metric is about, after the field that names it."""
+    for field in ("reward", "per"):
+        if getattr(metric, field):
+            yield field, getattr(metric, field)
+    texts = [("expression", metric.expression)] if metric.kind == "custom" else []
+    for field, text in (*texts, *(("covariates", one) for one in metric.covariates if one != BEFORE)):
+        yield from ((field, term.name) for term in parse(text).terms() if term.aggregate in ("sum", "count"))
+
+
 def window(metric: Metric) -> tuple[float, float]:
     """From when to when after a unit's first exposure, in seconds, what it did counts."""
     if metric.kind == "retention":
@@ -95,6 +105,8 @@ def faults(metric: Metric) -> Iterator[Fault]:
         yield from _unreadable(metric.expression, "expression")
     elif metric.expression:
         yield Fault(f"kind is '{metric.kind}', an expression belongs to kind 'custom'; leave one of them out", "kind")
+    if metric.per and metric.kind != "ratio":
+        yield Fault(f"kind is '{metric.kind}', per belongs to kind 'ratio'; take that, or leave it out", "per")
     for text in metric.covariates:
         if text != BEFORE:
             yield from _unreadable(text, "covariates")
