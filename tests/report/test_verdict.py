@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bandstand.chance import bits
 from bandstand.events import Draft, ExperimentMoved
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Variant
 from bandstand.experiments.metrics import Metric
-from bandstand.report import Verdict, report
+from bandstand.report import Comparison, Verdict, report
 from bandstand.report.notes import allowed
+from bandstand.report.verdict import effect
 
 from .logs import CLICKS, DAY, START, At, comparison, experiment, log_of, reported, users
 
@@ -194,3 +196,61 @@ def test_only_a_verdict_that_is_there_may_be_acted_upon() -> None:
     assert acts in allowed(reported(experiment(analysis=ALWAYS), WIN))
     broken = reported(experiment(analysis=ALWAYS), WIN + users("treatment", np.ones(700))[800:])
     assert (broken.verdict.outcome, acts in allowed(broken)) == ("broken", False)
+
+
+def barely() -> list[At]:
+    """Two arms of 40 users that Welch's test tells apart with p = 0.049: by a lift whose interval holds 0."""
+    control = np.tile([0.0, 1.0, 2.0, 3.0], 10)
+    std_error = np.sqrt(2 * control.var(ddof=1) / len(control))
+    shift = std_error * stats.t.isf(0.049 / 2, df=2 * len(control) - 2)
+    return users("control", control, context={"device": "tv"}) + users(
+        "treatment", control + shift, context={"device": "tv"}
+    )
+
+
+def test_colours_and_figures_agree_with_the_interval_that_is_shown() -> None:
+    rule = Analysis("fixed", units=80, segments=("device",))
+    found = reported(experiment(CLICKS, analysis=rule), barely())
+    one, (row,) = comparison(found), found.segments
+    assert one.p_value == pytest.approx(0.049)
+    assert one.lift_low is not None
+    assert one.lift_low < 0 < (one.low or 0.0)  # the two intervals differ on 0, and the difference is what is tested
+    assert effect(one).startswith(f"{one.difference:+.3g} [+")
+    assert (one.stands, row.comparison.stands) == ("better", "better")
+    assert effect(row.comparison) == effect(one)
+
+
+@pytest.mark.parametrize(
+    ("fields", "stands"),
+    [
+        ({"difference": 0.2, "low": 0.1, "high": 0.3, "significant": True}, "better"),
+        ({"difference": -0.2, "low": -0.3, "high": -0.1, "significant": True}, "worse"),
+        ({"difference": -0.2, "low": -0.3, "high": -0.1, "significant": True, "better": "lower"}, "better"),
+        ({"difference": 0.2, "low": -0.01, "high": 0.4, "significant": True}, None),  # as of a score test at its edge
+        ({"difference": 0.2, "low": 0.1, "high": 0.3, "significant": False}, None),  # as by a correction
+        (
+            {"role": "guardrail", "difference": -0.1, "low": -0.15, "high": -0.05, "significant": True, "safe": True},
+            "better",
+        ),
+        ({"role": "guardrail", "difference": 0.1, "low": 0.05, "high": 0.15, "significant": True}, None),
+        ({"role": "guardrail", "difference": -0.1, "low": -0.2, "high": 0.01, "harmed": True}, "worse"),
+        ({}, None),
+    ],
+)
+def test_what_a_colour_may_say(fields: dict[str, Any], stands: str | None) -> None:
+    assert Comparison(**{"metric": "m", "role": "decision", "variant": "b", "control": "a"} | fields).stands == stands
+
+
+def test_a_correction_that_changes_the_verdict_is_said() -> None:
+    others = tuple(Metric(f"m{k}", "click") for k in range(2))
+    lone = reported(experiment(CLICKS, analysis=Analysis("fixed", units=80)), barely()).verdict
+    assert lone.outcome == "ship"
+    both = reported(experiment(CLICKS, *others, analysis=Analysis("fixed", units=80)), barely()).verdict
+    assert both.outcome == "stop"
+    assert (
+        "'treatment' would be ahead of 'control' on clicks if that were asked alone (p = 0.049), but not among all "
+        "decision comparisons, which share α by 'holm': "
+    ) in both.text
+    assert "p = 0.15 (corrected)" in both.text
+    unshared = Analysis("fixed", units=80, correction="none")
+    assert reported(experiment(CLICKS, *others, analysis=unshared), barely()).verdict.outcome == "ship"

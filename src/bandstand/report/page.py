@@ -143,9 +143,7 @@ def _figures(one: Comparison | None) -> tuple[str, str]:
 
 
 def _side(one: Comparison) -> str:
-    if one.harmed or (one.significant and one.better_by < 0):
-        return "bad"
-    return "good" if one.significant or one.safe else ""
+    return {"better": "good", "worse": "bad", None: ""}[one.stands]
 
 
 def _reasons(report: Report) -> str:

@@ -199,11 +199,7 @@ def _legend(axes: "Axes", count: int) -> None:
 
 
 def _verdict_colour(one: Comparison) -> str:
-    if one.harmed or (one.significant and one.better_by < 0):
-        return "#b3261e"
-    if one.safe or (one.significant and one.role != "guardrail"):
-        return "#1a7f37"
-    return "#666666"
+    return {"better": "#1a7f37", "worse": "#b3261e", None: "#666666"}[one.stands if one.by_lift else None]
 
 
 def _short(name: str) -> str:

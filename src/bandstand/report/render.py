@@ -150,9 +150,7 @@ def _line(name: str, value: str, figures: str, p: str) -> str:
 
 
 def _colour(one: Comparison | None) -> str:
-    if one is None or not one.significant or one.role == "guardrail":
-        return "red" if one is not None and one.harmed else ""
-    return "green" if one.better_by > 0 else "red"
+    return {"better": "green", "worse": "red", None: ""}[None if one is None else one.stands]
 
 
 def _number(value: float | None) -> str:

@@ -108,6 +108,26 @@ class Comparison(msgspec.Struct, frozen=True):
         found = self.difference or 0.0
         return -found if self.better == "lower" else found
 
+    @property
+    def by_lift(self) -> bool:
+        """Whether it may be told as a lift. The two intervals are of two statistics; at the edge one may hold 0 and the
+        other not, and it is the difference that is tested."""
+        if self.lift is None or self.lift_low is None or self.lift_high is None:
+            return False
+        if self.low is None or self.high is None:
+            return True
+        return (self.lift_low > 0, self.lift_high < 0) == (self.low > 0, self.high < 0)
+
+    @property
+    def stands(self) -> Literal["better", "worse"] | None:
+        """What may be said at a glance, as by a colour: a guardrail harmed or safe; else ahead or behind, where that is
+        significant and its interval leaves 0 out."""
+        if self.role == "guardrail" or self.harmed:
+            return "worse" if self.harmed else "better" if self.safe else None
+        if not self.significant or (self.low or 0.0) <= 0 <= (self.high or 0.0):
+            return None
+        return "better" if self.better_by > 0 else "worse"
+
 
 class Segment(msgspec.Struct, frozen=True):
     """A decision metric among the units with one value of a context field, each under 1 − α on its own. `p_differs` is

@@ -62,7 +62,9 @@ def _by_rule(life: Life, health: Sequence[Check], comparisons: Sequence[Comparis
             f"{units:,} of the planned {life.experiment.analysis.units:,} {life.experiment.unit}s took part, and a "
             "fixed test holds for one look, at the end."
         )
-        return Verdict("keep running", f"Keep running: {early} {' '.join(_standing(one) for one in told)}")
+        return Verdict(
+            "keep running", f"Keep running: {early} {' '.join(_standing(life.experiment, one) for one in told)}"
+        )
     return _ruled(life.experiment, told, comparisons, over=over)
 
 
@@ -88,11 +90,11 @@ def _ruled(
         best = max(candidates, key=lambda name: max(one.better_by for one in decisive if one.variant == name))
         return Verdict("ship", f"Ship '{best}': {' '.join(_sentence(one) for one in decisive)}{_safe(guards)}", best)
     if all(_lost(experiment, name, told, guards) for name in _treatments(comparisons)):
-        shown = reasons or [_standing(one) for one in told]
+        shown = reasons or [_standing(experiment, one) for one in told]
         return Verdict("stop", f"Stop, keep '{told[0].control}': {' '.join(shown)}")
     waiting = [one for one in guards if one.margin is not None and not one.safe and not _harmed(one)]
     doubts = [f"Guardrail {one.metric} is not yet shown to lose less than {_percent(one.margin)}." for one in waiting]
-    shown = reasons + [_standing(one) for one in told if one not in decisive] + (doubts if decisive else [])
+    shown = reasons + [_standing(experiment, one) for one in told if one not in decisive] + (doubts if decisive else [])
     if over is not None:
         return Verdict(
             "stop", f"Stop, keep '{told[0].control}': {over}, and the rule for shipping is not met. {' '.join(shown)}"
@@ -109,15 +111,15 @@ def harm(one: Comparison) -> str:
 
 
 def effect(one: Comparison) -> str:
-    """The size of a computed difference with its interval: a lift where the control allows one, and of an interleaving
-    the share of rewards that speak for the treatment.
+    """The size of a computed difference with its interval: as a lift where the control allows one and its interval does
+    not differ on 0; of an interleaving the share of rewards that speak for the treatment.
 
     >>> effect(Comparison("click", "decision", "b", "a", lift=0.02, lift_low=-0.013, lift_high=0.053))
     '+2.0 % [-1.3 %, +5.3 %]'
     """
     if one.votes is not None:
         return _interval([one.difference, one.low, one.high], "{:.1%}", shift=0.5)
-    if one.lift is not None:
+    if one.by_lift:
         return _interval([one.lift, one.lift_low, one.lift_high], "{:+.1%}")
     return _interval([one.difference, one.low, one.high], "{:+.3g}")
 
@@ -230,9 +232,16 @@ def _sentence(one: Comparison) -> str:
     return f"'{one.variant}' is {side} '{one.control}' on {one.metric}: {_figures(one)}."
 
 
-def _standing(one: Comparison) -> str:
+def _standing(experiment: Experiment, one: Comparison) -> str:
     if one.significant:
         return _sentence(one)
+    if one.p_adjusted is not None and one.p_value is not None and one.p_value < experiment.alpha:
+        side = "ahead of" if one.better_by > 0 else "behind"
+        return (
+            f"'{one.variant}' would be {side} '{one.control}' on {one.metric} if that were asked alone (p = "
+            f"{one.p_value:.2g}), but not among all decision comparisons, which share α by "
+            f"'{experiment.analysis.correction}': {_figures(one)}."
+        )
     return f"'{one.variant}' cannot be told from '{one.control}' on {one.metric}: {_figures(one)}."
 
 
