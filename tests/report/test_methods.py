@@ -1,8 +1,11 @@
 """The methods of inference that an experiment can name, and what each of them allows one to do."""
 
+from io import StringIO
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -10,6 +13,7 @@ from bandstand.chance import bits
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Variant
 from bandstand.experiments.metrics import Metric
+from bandstand.report.render import render
 from bandstand.stats.group_sequential import group_bounds
 from bandstand.stats.moments import Moments
 from bandstand.stats.noninferiority import non_inferior
@@ -58,6 +62,29 @@ def test_a_posterior_tells_the_chance_to_win_and_the_expected_loss() -> None:
     lifts = np.random.default_rng(1).normal(one.lift, std, 400_000)
     assert one.risk == pytest.approx(np.maximum(-lifts, 0).mean(), abs=1e-5)
     assert (found.verdict.outcome, found.verdict.variant) == ("ship", "treatment")
+    assert f"expected loss {'< 0.01' if one.risk < 1e-4 else f'{100 * one.risk:.2g}'} %" in found.verdict.text
+
+
+def test_chances_to_win_fit_the_terminal_and_are_never_rounded_to_certainty() -> None:
+    sure = users("control", [1.0, 2.0] * 100) + users("treatment", [3.0, 4.0] * 100)
+    found = reported(experiment(analysis=Analysis("bayesian")), sure)
+    assert (comparison(found).chance_to_win or 0.0) > 0.9999
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(render(found))
+    table = console.export_text().partition("metric  ")[2].splitlines()
+    assert table[0].split()[-1] == "wins"
+    assert table[3].rstrip().endswith(" > 99.9 %")
+    assert "wins > 99.9 %" in found.verdict.text
+    lost = reported(experiment(Metric("clicks", "click", better="lower"), analysis=Analysis("bayesian")), sure)
+    assert "wins < 0.1 %" in lost.verdict.text
+
+
+def test_the_look_that_decided_is_named_since_later_units_do_not_count_in_it() -> None:
+    rule = Analysis("group-sequential", units=400, looks=4)
+    found = reported(experiment(analysis=rule), came(0, "control", CONTROL) + came(0, "treatment", TREATMENT))
+    one = comparison(found)
+    assert one.look is not None
+    assert f", at look {one.look}." in found.verdict.text
 
 
 def test_where_less_is_better_the_chance_to_win_is_that_of_being_lower() -> None:

@@ -13,7 +13,8 @@ def allowed(report: Report) -> str:
     return {
         "always-valid": f"The intervals hold at every look{acts if _open(report) else ''}.",
         "fixed": f"A fixed test: it holds for one look, when {rule.units:,} {report.unit}s took part.",
-        "group-sequential": f"{rule.looks} looks, planned on the way to {rule.units:,} {report.unit}s.",
+        "group-sequential": f"{rule.looks} looks, planned on the way to {rule.units:,} {report.unit}s; each "
+        "difference is that of the look which decided it, else of the latest.",
         "bayesian": "Credible intervals: to look often and stop when it pleases finds what is not there.",
     }[method]
 

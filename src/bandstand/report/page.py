@@ -7,7 +7,7 @@ from html import escape
 from bandstand.report import plots, policy_text, promise_text
 from bandstand.report.notes import allowed, beside, lasting, of_frozen, votes
 from bandstand.report.result import Check, Comparison, Report, Segment
-from bandstand.report.verdict import effect, p_text, reasons, role
+from bandstand.report.verdict import effect, last_column, p_text, reasons, role
 from bandstand.report.withheld import SAID
 
 STYLE = """
@@ -117,7 +117,7 @@ def _health(checks: Sequence[Check]) -> str:
 
 def _metrics(report: Report) -> str:
     what = "share won" if report.method == "interleave" else "difference"
-    head = ("", "value", f"{what} [{100 * (1 - report.alpha):g} %]", _last_column(report))
+    head = ("", "value", f"{what} [{100 * (1 - report.alpha):g} %]", last_column(report))
     compared = {(one.metric, one.variant): one for one in report.comparisons}
     rows = []
     for index, metric in enumerate(dict.fromkeys(one.metric for one in report.comparisons)):
@@ -128,10 +128,6 @@ def _metrics(report: Report) -> str:
             one = compared.get((metric, arm.variant))
             rows.append(_row(arm.variant, "–" if value is None else f"{value:.4g}", *_figures(one)))
     return table(head, rows)
-
-
-def _last_column(report: Report) -> str:
-    return "wins" if report.analysis.method == "bayesian" and report.method == "ab" else "p"
 
 
 def _figures(one: Comparison | None) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from bandstand.report import policy_text, promise_text
 from bandstand.report.notes import allowed, beside, lasting, of_frozen, votes
 from bandstand.report.result import Check, Comparison, Report
-from bandstand.report.verdict import effect, p_text, reasons, role
+from bandstand.report.verdict import effect, last_column, p_text, reasons, role
 from bandstand.report.withheld import SAID
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "yellow")}
@@ -68,7 +68,8 @@ def _variants(report: Report) -> Table:
 def _metrics(report: Report) -> Text:
     """A heading for each metric, and below it a line for each variant."""
     what = "share won" if report.method == "interleave" else "difference"
-    lines = [Text(_line("metric", "value", f"{what} [{100 * (1 - report.alpha):g} % interval]", "p"), "bold")]
+    heads = "metric", "value", f"{what} [{100 * (1 - report.alpha):g} % interval]", last_column(report)
+    lines = [Text(_line(*heads), "bold")]
     compared = {(one.metric, one.variant): one for one in report.comparisons}
     for index, metric in enumerate(dict.fromkeys(one.metric for one in report.comparisons)):
         lines.append(Text.assemble((metric, "bold"), f"  {role(report, metric)}"))
@@ -141,7 +142,7 @@ def _segments(report: Report) -> list[Text]:
 
 
 def _told(name: str, value: str, one: Comparison | None) -> Text:
-    figures = (effect(one), p_text(one)) if one is not None and one.told else ("", "")
+    figures = (effect(one), p_text(one).removeprefix("wins ")) if one is not None and one.told else ("", "")
     return Text(_line(name, value, *figures), _colour(one))
 
 

@@ -126,12 +126,18 @@ def effect(one: Comparison) -> str:
 
 def p_text(one: Comparison) -> str:
     """The p-value that decides, "" where there is none. Nobody needs the digits of a very small one."""
-    if one.chance_to_win is not None:
-        return f"wins {one.chance_to_win:.1%}".replace("%", " %")
+    if one.chance_to_win is not None:  # what is not certain is not rounded to it either
+        rounded = f"{min(max(one.chance_to_win, 0.001), 0.999):.1%}".replace("%", " %")
+        return f"wins {'< ' if one.chance_to_win < 0.001 else '> ' if one.chance_to_win > 0.999 else ''}{rounded}"
     shown = one.p_adjusted if one.p_adjusted is not None else one.p_value
     if shown is None or one.role == "guardrail":  # whose test is another one: of harm, or of the margin
         return ""
     return "< 1e-6" if shown < 1e-6 else f"{shown:.2g}"
+
+
+def last_column(report: Report) -> str:
+    """How the column of `p_text` is headed."""
+    return "wins" if report.analysis.method == "bayesian" and report.method == "ab" else "p"
 
 
 def role(report: Report, metric: str) -> str:
@@ -224,7 +230,16 @@ def _figures(one: Comparison) -> str:
     if one.chance_to_win is None and p:
         p = f"p {'' if p.startswith('<') else '= '}{p}"
     corrected = " (corrected)" if one.p_adjusted is not None and one.p_adjusted != one.p_value else ""
-    return f"{'wins ' if one.votes else ''}{effect(one)}{', ' if p else ''}{p}{corrected}"
+    look = "" if one.look is None else f", at look {one.look}"
+    risk = "" if one.risk is None else f", expected loss {_loss(one, one.risk)}"
+    return f"{'wins ' if one.votes else ''}{effect(one)}{', ' if p else ''}{p}{corrected}{risk}{look}"
+
+
+def _loss(one: Comparison, risk: float) -> str:
+    """As a share of the control where there is a lift."""
+    if one.lift is None:
+        return f"{risk:.2g}"
+    return "< 0.01 %" if risk < 1e-4 else f"{100 * risk:.2g} %"
 
 
 def _sentence(one: Comparison) -> str:
