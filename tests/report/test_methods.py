@@ -172,3 +172,40 @@ def test_a_guardrail_of_which_less_is_better_is_harmed_when_it_rises() -> None:
     assert (comparison(found, "rail").harmed, comparison(found, "rail").safe) == (True, False)
     assert found.verdict.outcome == "stop"
     assert "Guardrail rail rose with 'treatment'" in found.verdict.text
+
+
+def test_planned_looks_at_a_guardrail_share_its_error_rate() -> None:
+    # By a one-sided test alone the first of four looks would find harm, or safety, at p = 0.03.
+    rule = Analysis("group-sequential", units=400, looks=4)
+    values = np.tile([5.0, 6.0, 7.0, 8.0, 9.0], 10)
+    std_error = np.sqrt(2 * values.var(ddof=1) / len(values))
+    bound = group_bounds([0.25, 0.5, 0.75, 1.0], alpha=0.1)[0]
+    rail = Metric("rail", "click", role="guardrail")
+    for z, harmed in ((stats.norm.isf(0.03), False), (1.05 * bound, True)):
+        facts = came(0, "control", values + z * std_error) + came(0, "treatment", values)
+        one = comparison(reported(experiment(CLICKS, rail, analysis=rule), facts), "rail")
+        assert (one.look, one.harmed) == (1, harmed)
+
+
+def test_a_guardrail_that_was_safe_at_one_planned_look_stays_so() -> None:
+    rule = Analysis("group-sequential", units=400, looks=4)
+    rail = Metric("rail", "click", role="guardrail", margin=0.9)
+    values = np.tile([3.0, 4.0, 5.0], 50)
+    first = came(0, "control", values[:60]) + came(0, "treatment", values[:60])
+    later = came(60, "control", values[:140]) + came(60, "treatment", np.full(140, 0.01))
+    for facts in (first, first + later):
+        found = comparison(reported(experiment(CLICKS, rail, analysis=rule), facts), "rail")
+        assert (found.look, found.safe, found.harmed) == (1, True, False)
+
+
+@pytest.mark.calibration
+def test_a_guardrail_that_nothing_harms_is_called_harmed_at_any_planned_look_in_five_percent() -> None:
+    times, rule = 200, Analysis("group-sequential", units=200, looks=5)
+    rail = Metric("rail", "click", role="guardrail")
+    harmed = 0
+    for world in range(times):
+        control, treatment = (drawn(f"{world} {side}", 2.0, 100) for side in ("left", "right"))
+        facts = came(0, "control", control) + came(0, "treatment", treatment)
+        harmed += bool(comparison(reported(experiment(CLICKS, rail, analysis=rule), facts), "rail").harmed)
+    low, high = stats.binom.interval(0.999, times, 0.05)
+    assert low <= harmed <= high

@@ -33,11 +33,12 @@ _CORRECTIONS: dict[str, Adjustment] = {
 
 
 class _Moment(NamedTuple):
-    """All metrics as of one log time; `critical` is the bound of a planned look."""
+    """All metrics as of one log time; `critical` is the bound of a planned look, and `guarding` that of guardrails."""
 
     table: list[Measured]
     number: int | None = None
     critical: float | None = None
+    guarding: float | None = None
 
 
 def arms(experiment: Experiment, units: Units, table: Sequence[Measured]) -> tuple[Arm, ...]:
@@ -191,11 +192,13 @@ def _first_crossing(
             if moment is moments[-1]:
                 raise
             continue
-        found = _filled(pair, one, look=moment.number)
+        found, decided = _filled(pair, one, look=moment.number), one.significant
         if metric.role == "guardrail":
-            held = guard(metric, ours, theirs, analysis=experiment.analysis, alpha=experiment.alpha)
+            rule, alpha = experiment.analysis, experiment.alpha
+            held = guard(metric, ours, theirs, analysis=rule, alpha=alpha, critical=moment.guarding)
             found = msgspec.structs.replace(found, harmed=held.harmed, safe=held.safe)
-        if one.significant:
+            decided = held.harmed or bool(held.safe)
+        if decided:
             break
     return found
 
@@ -230,15 +233,17 @@ def _looks(experiment: Experiment, units: Units) -> list[_Moment]:
     """The planned looks that have passed: each as of the moment at which its share of the planned units had come.
 
     They are taken from the log whenever the report is asked for, so that reading it more often is no further look.
-    Comparisons of decision metrics share α out evenly.
+    Comparisons of decision metrics share α out evenly; a guardrail has α for itself, on one side.
     """
     rule = experiment.analysis
     entered = np.sort(units.first)
     counts = [-(-rule.units * (look + 1) // rule.looks) for look in range(rule.looks)]
-    bounds = group_bounds([count / counts[-1] for count in counts], alpha=experiment.alpha / _family(experiment))
+    shares, alpha = [count / counts[-1] for count in counts], experiment.alpha
+    bounds = group_bounds(shares, alpha=alpha / _family(experiment))
+    guarding = group_bounds(shares, alpha=min(2 * alpha, 1 - alpha))
     return [
-        _Moment(table(experiment.metrics, units, at=float(entered[count - 1])), number, bound)
-        for number, (count, bound) in enumerate(zip(counts, bounds, strict=True), start=1)
+        _Moment(table(experiment.metrics, units, at=float(entered[count - 1])), number, bound, other)
+        for number, (count, bound, other) in enumerate(zip(counts, bounds, guarding, strict=True), start=1)
         if count <= len(entered)
     ]
 

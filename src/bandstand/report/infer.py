@@ -89,9 +89,21 @@ def estimate(
             return believed(metric, found, adjusted=adjusted, prior_std=analysis.prior_std, alpha=alpha)
 
 
-def guard(metric: Metric, treatment: Sample, control: Sample, *, analysis: Analysis, alpha: float) -> Guard:
-    """Whether the treatment is worse, one-sided; with a margin m, whether it is above 1 − m times the control."""
+def guard(
+    metric: Metric,
+    treatment: Sample,
+    control: Sample,
+    *,
+    analysis: Analysis,
+    alpha: float,
+    critical: float | None = None,
+) -> Guard:
+    """Whether the treatment is worse, one-sided; with a margin m, whether it is above 1 − m times the control.
+    `critical` is the group-sequential bound of this look."""
     found = _beyond(metric, treatment, control, alpha=alpha)
+    if critical is not None:
+        z = found.difference / found.std_error
+        return Guard(-z > critical, None if metric.margin is None else z > critical)
     worse = _one_sided(-found.difference, found, treatment.n + control.n, analysis=analysis, alpha=alpha)
     better = _one_sided(found.difference, found, treatment.n + control.n, analysis=analysis, alpha=alpha)
     return Guard(worse < alpha, None if metric.margin is None else better < alpha)
