@@ -203,7 +203,7 @@ def check_experiment(state: State, experiment: Experiment) -> None:
 def started(state: State, name: str) -> ExperimentMoved:
     """The fact that starts a draft; ConflictError where it is none any more, InputError where another is in its way."""
     trial = state.trials[name]
-    stage = moved(trial.stage, "running")
+    stage = moved(name, trial.stage, "running")
     check(trial.definition, surfaces=state.surfaces, strategies=state.strategies, running=running(state))
     _check_parameters(state, trial.definition)
     check_combinations(state, trial.definition, running(state))
@@ -218,7 +218,7 @@ def shipped(state: State, name: str, winner: str) -> ExperimentMoved:
     fits what ranks there no more."""
     trial = state.trials[name]
     chosen = variant(trial.definition, winner)
-    stage = moved(trial.stage, "shipped")
+    stage = moved(name, trial.stage, "shipped")
     check_shipped(trial.definition, running(state))
     check_winner(state, trial.definition, chosen, running(state))
     return ExperimentMoved(name, stage, chosen.name, left=trial.stage)

@@ -54,7 +54,7 @@ BREAKING: list[dict[str, Any]] = [
     ],
 )
 def test_these_moves_are_allowed(state: str, to: str) -> None:
-    assert moved(state, to) == to
+    assert moved("x", state, to) == to
 
 
 @pytest.mark.parametrize("state", MOVES)
@@ -62,18 +62,20 @@ def test_every_other_move_is_refused_with_those_that_are_allowed(state: str) -> 
     for to in ("draft", "running", "stopped", "shipped", "archived", "paused"):
         if to not in MOVES[state]:
             allowed = ", ".join(MOVES[state]) or "nothing"
-            with pytest.raises(ConflictError, match=f"is {state}: cannot become {to}; allowed: {allowed}"):
-                moved(state, to)
+            with pytest.raises(
+                ConflictError, match=f"experiment 'x' is {state}: cannot become {to}; allowed: {allowed}"
+            ):
+                moved("x", state, to)
 
 
 def test_starting_again_is_refused_with_the_way_to_do_it() -> None:
     with pytest.raises(ConflictError, match="to run it again, record it under a new name"):
-        moved("stopped", "running")
+        moved("x", "stopped", "running")
 
 
 def test_archiving_what_runs_is_refused_with_what_comes_first() -> None:
     with pytest.raises(ConflictError, match="cannot become archived; allowed: stopped, shipped; stop it first"):
-        moved("running", "archived")
+        moved("x", "running", "archived")
 
 
 @pytest.mark.parametrize("change", BREAKING, ids=str)

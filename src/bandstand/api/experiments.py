@@ -148,7 +148,8 @@ async def _move(live: Live, experiment: str, fact: ExperimentMoved) -> Answer:
 
 
 def _left(trial: Trial, to: Stage) -> ExperimentMoved:
-    return ExperimentMoved(trial.definition.name, moved(trial.stage, to), left=trial.stage)
+    name = trial.definition.name
+    return ExperimentMoved(name, moved(name, trial.stage, to), left=trial.stage)
 
 
 def _trial(live: Live, encoded: str) -> Trial:

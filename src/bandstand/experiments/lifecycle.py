@@ -49,14 +49,16 @@ _FIXED = (
 _GROWING = ("traffic", "coverage")
 
 
-def moved(state: Stage, to: Stage) -> Stage:
-    """The state after the move; ConflictError where there is no such move."""
+def moved(name: str, state: Stage, to: Stage) -> Stage:
+    """The state of the experiment of this name after the move; ConflictError where there is no such move."""
     if to in MOVES[state]:
         return to
     allowed = ", ".join(MOVES[state]) or "nothing"
     again = "; to run it again, record it under a new name" if to == "running" and state != "running" else ""
     first = "; stop it first" if to == "archived" and state == "running" else ""
-    raise ConflictError(f"experiment is {state}: cannot become {to}; allowed: {allowed}{again}{first}", field="state")
+    raise ConflictError(
+        f"experiment '{name}' is {state}: cannot become {to}; allowed: {allowed}{again}{first}", field="state"
+    )
 
 
 def check_change(old: Experiment, new: Experiment, *, state: Stage) -> None:

@@ -61,10 +61,10 @@ def fact(trial: Trial, wanted: Act, *, running: Collection[Experiment]) -> Exper
     name = trial.definition.name
     match wanted:
         case Stop(why):
-            return ExperimentMoved(name, moved(trial.stage, "stopped"), left=trial.stage, why=why)
+            return ExperimentMoved(name, moved(name, trial.stage, "stopped"), left=trial.stage, why=why)
         case Ship(winner, why):
             check_shipped(trial.definition, running)
-            return ExperimentMoved(name, moved(trial.stage, "shipped"), winner, left=trial.stage, why=why)
+            return ExperimentMoved(name, moved(name, trial.stage, "shipped"), winner, left=trial.stage, why=why)
         case Reweigh(before, after):
             if tuple(weights(trial.definition)) != before:
                 return None
