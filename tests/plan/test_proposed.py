@@ -165,6 +165,18 @@ def test_what_ran_already_does_not_change_who_would_take_part() -> None:
     assert proposed(made, experiment()) == proposed(log(), experiment())
 
 
+def test_where_nobody_new_comes_any_more_it_takes_for_ever_and_says_why() -> None:
+    made = log()
+    made.append([Draft(UserPut("later"), START + 25 * DAY)])
+    found = one(experiment(analysis=Analysis("fixed", minimum_effect=0.01)))
+    assert found.days is not None
+    assert math.isfinite(found.days)
+    (never,) = proposed(made, experiment(analysis=Analysis("fixed", minimum_effect=0.01)))
+    assert never.units == found.units
+    assert never.days == math.inf
+    assert never.reason == "nobody new came in the second half of the 25 days that the log has"
+
+
 def test_what_cannot_be_told_is_said() -> None:
     with pytest.raises(UnknownError, match="nobody came to 'feed' in the last 28 days of the log"):
         proposed(log(), experiment(surface="feed"))

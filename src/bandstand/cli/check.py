@@ -166,7 +166,7 @@ def _takes(experiment: Experiment, one: Proposal) -> str:
     if one.days is None:
         return f"{who}; how long that takes, less than a day of traffic does not say"
     if math.isinf(one.days):
-        return f"{who}, never at this traffic"
+        return f"{who}, never at this traffic: {one.reason}"
     planned = experiment.duration_days
     late = ""
     if planned is not None and one.days > planned:

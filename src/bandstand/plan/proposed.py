@@ -31,7 +31,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
     Of what is to be `found` by its `effect`: a lift; that a guardrail is not worse by its margin (`safe`); or the share
     of rewards beyond one half that speaks for one side (`preferred`), by units who reward something. No `days` where
-    the log covers less than one, and infinitely many where nobody comes. Where it cannot be told, `reason` says why.
+    the log covers less than one, and infinitely many where nobody comes any more. `reason` says why one is missing.
     """
 
     metric: str
@@ -73,7 +73,9 @@ def _proposed(experiment: Experiment, metric: Metric, seen: Past, share: float) 
             days = _days(seen, of, math.ceil(units / share))
     except BandstandError as error:
         return Proposal(metric.name, told, effect, reason=str(error))
-    return Proposal(metric.name, told, effect, units, days)
+    never = days is not None and math.isinf(days)
+    why = f"nobody new came in the second half of the {seen.days:.3g} days that the log has" if never else None
+    return Proposal(metric.name, told, effect, units, days, why)
 
 
 def _effect(experiment: Experiment, metric: Metric) -> tuple[Literal["found", "safe", "preferred"], float]:
