@@ -1,8 +1,6 @@
 """How long fitted generators take to make, how much memory, and to ask: each fit in a process of its own."""
 
 import math
-import resource
-import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +19,7 @@ from bandstand.candidates.users import Users
 from bandstand.packing import pack
 from benchmarks.bench import Bench
 from benchmarks.data import SEED
-from benchmarks.measure import Clock, Figure, quantile, spread
+from benchmarks.measure import Clock, Figure, peak_mb, quantile, spread
 
 MOST_S = 60.0
 MOST_US = 200.0
@@ -77,7 +75,7 @@ def _figures(what: str, measured: Measured, *, most_s: float) -> list[Figure]:
 
 def _measured(name: str, items: int, likes: int) -> Measured:
     given = Evidence(_likes(items, likes), np.zeros((items, 64), np.float32))
-    before_mb = _peak_mb()
+    before_mb = peak_mb()
     beating, gaps, stop = threading.Event(), [0.0], threading.Event()
     beat = threading.Thread(target=_beat, args=(beating, gaps, stop))
     beat.start()
@@ -89,14 +87,14 @@ def _measured(name: str, items: int, likes: int) -> Measured:
     beat.join()
     if made is None:
         raise RuntimeError(f"{name}: nothing was made")
-    peak_mb = _peak_mb()
+    held_mb = peak_mb()
     asked, why = _asked(made, given.likes)
     return {
         "fit s": took_s,
         "propose µs": asked[0],
         "propose µs p99": asked[1],
         "brought µs": why,
-        "peak MB": peak_mb,
+        "peak MB": held_mb,
         "of it before MB": before_mb,
         "table MB": len(pack(made)) / 1e6,
         "lock held ms": max(gaps) * 1e3,
@@ -141,9 +139,3 @@ def _beat(beating: threading.Event, gaps: list[float], stop: threading.Event) ->
         now = Clock()
         gaps.append(now - last - _BEAT_S)
         last = now
-
-
-def _peak_mb() -> float:
-    """The most memory that this process has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

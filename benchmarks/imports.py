@@ -1,7 +1,6 @@
 """Decisions read from a log of Vowpal Wabbit into a database, beside its own reading of the same file."""
 
 import json
-import resource
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from bandstand.formats.transfer import import_
 from bandstand.store.sql import open_log
 from benchmarks.bench import Bench
 from benchmarks.data import SEED
-from benchmarks.measure import Figure, paired, ratios, spread
+from benchmarks.measure import Figure, paired, peak_mb, ratios, spread
 
 _NOW = 1_795_000_000.0
 # Per second of the processor: one takes a minute and the other seconds, so what else the machine does meets them
@@ -37,7 +36,7 @@ def lines(bench: Bench) -> list[Figure]:
 
         def told(facts: int, _: int | None) -> None:
             if facts > count // 20:  # by then what does not grow with the file is there
-                marks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+                marks.append(peak_mb())
 
         started = time.process_time()
         imported = import_(log, "dsjson", [path], now=_NOW, progress=told)
