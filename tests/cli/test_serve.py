@@ -1,5 +1,6 @@
 """`bandstand serve` says what forbids to serve, in one sentence, before anything runs."""
 
+import socket
 import sys
 from pathlib import Path
 
@@ -29,3 +30,17 @@ def test_settings_that_cannot_be_served_are_refused_at_once(
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"bandstand: {says}")
     assert [each.name for each in tmp_path.iterdir()] == ["bandstand.toml"]
+
+
+def test_a_port_that_is_taken_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(sys, "argv", ["bandstand", "serve", "--port", str(port)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"bandstand: 127.0.0.1:{port}: cannot listen there (Address already in")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -58,6 +59,19 @@ def _check(settings: Settings) -> None:
             "use --database postgresql://… for more",
             field="workers",
         )
+    if settings.role != "learn":
+        _check_free(settings.host, settings.port)
+
+
+def _check_free(host: str, port: int) -> None:
+    """The web server itself would end with a trace of its own."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        why = str(error.strerror).partition(" (")[0]
+        raise InputError(
+            f"{host}:{port}: cannot listen there ({why}); choose another with --host and --port", field="port"
+        ) from error
 
 
 def _answer(settings: Settings) -> None:
