@@ -203,6 +203,16 @@ def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | N
             "an interleaving drafts from all variants alike; give each the weight 0.3333333333",
         ),
         (
+            {"analysis": Analysis("group-sequential", units=10, looks=50)},
+            "analysis.looks",
+            "analysis: looks is 50, must be at most units, 10; name more units",
+        ),
+        (
+            {"analysis": Analysis(segments=("device", "tab", "device"))},
+            "analysis.segments",
+            "analysis: segment 'device' is named twice; name it once",
+        ),
+        (
             {"method": "interleave", "analysis": Analysis("bayesian")},
             "analysis.method",
             "method 'bayesian' is for 'ab'; judge an interleaving by 'always-valid' or 'fixed'",

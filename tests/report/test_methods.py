@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from bandstand.chance import bits
-from bandstand.experiments.analysis import Analysis
+from bandstand.experiments.analysis import Analysis, faults
 from bandstand.experiments.definition import Variant
 from bandstand.experiments.metrics import Metric
 from bandstand.report.render import render
@@ -130,6 +130,15 @@ def test_a_planned_look_at_which_nothing_could_be_told_does_not_end_the_later_on
     found = reported(experiment(analysis=rule), came(0, "control", values[0]) + came(0, "treatment", values[1]))
     assert comparison(found).look == 2
     assert comparison(found).told
+
+
+@pytest.mark.parametrize(("units", "looks"), [(2, 2), (7, 5), (50, 50), (51, 50), (999, 7)])
+def test_whatever_looks_are_accepted_can_be_taken(units: int, looks: int) -> None:
+    rule = Analysis("group-sequential", units=units, looks=looks)
+    assert list(faults(rule)) == []
+    facts = came(0, "control", CONTROL[:30]) + came(0, "treatment", TREATMENT[:30])
+    assert reported(experiment(analysis=rule), facts).verdict.outcome != "broken"
+    assert [fault.field for fault in faults(replace(rule, looks=units + 1))] == ["looks"]
 
 
 def test_before_the_first_planned_look_nothing_is_told() -> None:

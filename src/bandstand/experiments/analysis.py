@@ -42,6 +42,10 @@ def faults(analysis: Analysis) -> Iterator[Fault]:
         yield Fault(f"units is {analysis.units}, must be at least 2; say how many you expect to take part", "units")
     if not 1 <= analysis.looks <= 50:
         yield Fault(f"looks is {analysis.looks}, must be from 1 to 50; for more take method 'always-valid'", "looks")
+    elif analysis.method == "group-sequential" and analysis.looks > analysis.units >= 2:
+        yield Fault(f"looks is {analysis.looks}, must be at most units, {analysis.units}; name more units", "looks")
+    for name in sorted({one for one in analysis.segments if analysis.segments.count(one) > 1}):
+        yield Fault(f"segment '{name}' is named twice; name it once", "segments")
     if analysis.minimum_effect is not None and not analysis.minimum_effect > 0:
         yield Fault(
             f"minimum_effect is {analysis.minimum_effect:g}, must be above 0; 0.01 is a lift of one per cent",
