@@ -19,7 +19,7 @@ def database(command: F) -> F:
     return click.option(
         "--database",
         metavar="URL",
-        help="Where the log is: sqlite:///path or postgresql://…; default: sqlite:///bandstand-data/bandstand.db.",
+        help="Where the log is: sqlite:///path or postgresql://…; default: SQLite in ./bandstand-data.",
     )(command)
 
 
