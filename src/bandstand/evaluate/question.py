@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from bandstand.errors import InputError, UnknownError
 from bandstand.evaluate.learning import Learning
+from bandstand.evaluate.own import own
 from bandstand.evaluate.past import WORTH, Past
 from bandstand.expressions import parse
+from bandstand.policy.registry import AnyPolicy
 from bandstand.stats.checks import significance
 from bandstand.strategy import Strategy
 
@@ -142,6 +145,8 @@ def _target(past: Past, strategy: str | Strategy | Target, weights: str | None) 
     if isinstance(strategy, Target):
         return strategy
     if isinstance(strategy, Strategy):
+        if not isinstance(strategy.policy, AnyPolicy):
+            strategy = replace(strategy, policy=own(strategy.policy))
         if weights is None and strategy.policy.scored_by == "weights":
             raise InputError("weights: a strategy without a name has none of its own; name some", field="weights")
         return Target("given", strategy)
