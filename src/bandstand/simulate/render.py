@@ -121,7 +121,7 @@ def fit_text(fit: Goodness) -> str:
     attention = ", ".join(f"{share:.2f}" for share in fit.attention[:10])
     return (
         f"Fitted to {fit.impressions:,} impressions with {fit.clicks:,} clicks. On {fit.held_out:,} of users that the "
-        f"fit had not seen it explains {100 * fit.explained:.1f} % of the constant's log-loss ({fit.log_loss:.5f} "
+        f"fit had not seen it explains {100 * fit.explained:z.1f} % of the constant's log-loss ({fit.log_loss:.5f} "
         f"against {fit.log_loss_of_constant:.5f}), expects {fit.expected:,.0f} clicks where {fit.clicked:,} came, and "
         f"is off by {100 * fit.miscalibration:.0f} % of the click-through from tenth to tenth. Likings vary by "
         f"{fit.spread:g} logits a pair of context and attribute; attention by position: {attention}."
@@ -144,11 +144,13 @@ def percent(figure: Figure | None) -> str:
 
     >>> percent(Figure(0.25, 0.2, 0.3))
     '25.0 ± 5.0 %'
+    >>> percent(Figure(-0.0001, -0.0002, 0.0))
+    '0.0 ± 0.0 %'
     """
     if figure is None:
         return "–"
     margin = "" if figure.high is None else f" ± {100 * (figure.high - figure.mean):.1f}"
-    return f"{100 * figure.mean:.1f}{margin} %"
+    return f"{100 * figure.mean:z.1f}{margin} %"
 
 
 def _level(curve: Curve) -> str:
