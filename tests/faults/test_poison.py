@@ -62,7 +62,7 @@ def rewarded(server: Server, name: str) -> None:
     assert server.ask("POST", "/v1/rewards", reward)[0] == 202
 
 
-@pytest.mark.parametrize("propensity", ["5e-324", "1e-300", "1e300", "0.0", "-0.5"])
+@pytest.mark.parametrize("propensity", ["5e-324", "1e-300", "1.0"])
 def test_extreme_propensities_of_an_imported_log_leave_the_weights_as_they_were(
     tmp_path: Path, propensity: str
 ) -> None:
@@ -77,8 +77,8 @@ def test_extreme_propensities_of_an_imported_log_leave_the_weights_as_they_were(
     assert_same(weights(imported), weights(honest))
 
 
-@pytest.mark.parametrize("propensity", ["NaN", "1e999", "-1e999", "null", '"1"'])
-def test_propensities_that_are_no_numbers_do_not_get_into_a_log(tmp_path: Path, propensity: str) -> None:
+@pytest.mark.parametrize("propensity", ["NaN", "1e999", "-1e999", "null", '"1"', "1e300", "1.001", "0.0", "-0.5"])
+def test_propensities_that_are_none_do_not_get_into_a_log(tmp_path: Path, propensity: str) -> None:
     imported = MemoryLog()
     assert import_(imported, "jsonl", [exported(history(), tmp_path, propensity)], now=0.0).refused.count == 1
     assert not any(isinstance(entry.fact, Decided) for entry in entries(imported))

@@ -113,6 +113,9 @@ def test_log_is_read_up_to_the_first_line_that_would_displace_the_rest(tmp_path:
     assert only.reason.endswith("the rest is left out too, for it would lose its place in the log")
 
 
+DECIDED = {"fact": "decided", "decision": "d", "request": {"surface": "home", "time": 0.0}, "strategy": "default"}
+
+
 @pytest.mark.parametrize(
     ("fact", "words"),
     [
@@ -123,6 +126,14 @@ def test_log_is_read_up_to_the_first_line_that_would_displace_the_rest(tmp_path:
         (
             {"fact": "rewarded", "decision": "d", "name": "click", "value": 1.0, "surface": "attic"},
             "surface 'attic' of decision 'd' is not defined above",
+        ),
+        (
+            DECIDED | {"picks": [{"item": "a", "position": 0, "propensity": 0.0, "score": 0.0}]},
+            "decision 'd': the propensity of 'a' is 0.0, must be above 0 and at most 1; get the file as it was",
+        ),
+        (
+            DECIDED | {"picks": [{"item": "a", "position": 0, "propensity": 1.1, "score": 0.0}]},
+            "the propensity of 'a' is 1.1, must be above 0 and at most 1",
         ),
         ({"fact": "experimentmoved", "name": "e", "to": "running"}, "'e' (ExperimentMoved) names 'e', which is not"),
         ({"fact": "surfaceput", "name": "s", "definition": []}, "Expected `object`, got `array`"),

@@ -65,6 +65,7 @@ _LEFT_OUT = {"id", "current_stock", "where_visible", "link", "image_license"}  #
 # ValueError: a number out of range, or text that is not UTF-8.
 _WRONG = (msgspec.MsgspecError, ValueError, RecursionError, InputError)
 
+_ROUNDING = 1e-9  # shares of a draw may add to a little more than 1
 _line = msgspec.json.Decoder(Line)
 _json = msgspec.json.Encoder()
 
@@ -107,6 +108,8 @@ def _log(path: Path, numbered: Iterable[tuple[int, bytes]], refused: Refused) ->
             if line.seq != expected:
                 raise ValueError(f"seq is {line.seq}, must be {expected}")
             _check_defined(state, Entry(line.seq, line.at, line.fact))
+            if isinstance(line.fact, Decided):
+                _check_probable(line.fact)
         except _WRONG as error:
             refused.add(path, number, f"{error}; the rest is left out too, for it would lose its place in the log")
             return
@@ -133,6 +136,16 @@ def _check_defined(state: State, entry: Entry) -> None:
             raise ValueError(
                 f"{fact.name!r} ({type(fact).__name__}) names {error}, which is not defined above; export the whole log"
             ) from error
+
+
+def _check_probable(decided: Decided) -> None:
+    """ValueError where something that was shown was not possible, for no estimate could be made of such a log."""
+    for pick in decided.picks:
+        if not 0.0 < pick.propensity <= 1.0 + _ROUNDING:
+            raise ValueError(
+                f"decision {decided.decision!r}: the propensity of {pick.item!r} is {pick.propensity}, must be above 0 "
+                "and at most 1; get the file as it was exported"
+            )
 
 
 def _catalogue(path: Path, numbered: Iterable[tuple[int, bytes]], now: float, refused: Refused) -> Iterator[Read]:
