@@ -67,3 +67,23 @@ def test_policy_from_python_is_evaluated(log: MemoryLog) -> None:
 def test_answers_that_are_no_probabilities_are_refused(log: MemoryLog, policy: object, words: str) -> None:
     with pytest.raises(InputError, match=words):
         asked(log, policy)
+
+
+def test_fields_that_other_systems_name_can_divide_a_log() -> None:
+    log = MemoryLog()
+    columns = {
+        "item": ["a", "b"] * 200,
+        "propensity": [0.5] * 400,
+        "candidates": ["a|b"] * 400,
+        "reward": [1, 0] * 200,
+        "User|age": ["young"] * 200 + ["old"] * 200,
+        "user-item": [1, 2] * 200,
+    }
+    import_frame(log, columns, now=NOON)
+    found = evaluate(log, Question(("random",), by=("User|age", "user-item")))
+    assert {one.segment for one in found.answers if one.segment is not None} == {
+        "User|age: young",
+        "User|age: old",
+        "user-item: 1",
+        "user-item: 2",
+    }

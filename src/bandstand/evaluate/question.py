@@ -97,7 +97,7 @@ def check(question: Question) -> None:
     _check_range(question.reward_range)
     _check_examination(question.examination)
     for condition in question.by:
-        if not condition.isidentifier() and parse(condition).asks("item"):
+        if not is_field(condition) and parse(condition).asks("item"):
             raise InputError(f"by {condition!r}: asks about an item, must be about context or user", field="by")
 
 
@@ -139,6 +139,12 @@ def in_words(question: Question, past: Past, place: str, asked: Sequence[Target]
         f"What {what} {names} would have earned per decision{where} on surface '{place}'{having}; "
         f"all rewards in the log count, late ones too{worth}."
     )
+
+
+def is_field(by: str) -> bool:
+    """Whether it names a field of the context, as `User|age` of other systems too, and is no condition."""
+    odd = any(sign in by for sign in "|-") and not any(f"{whose}." in by for whose in ("item", "context", "user"))
+    return by.isidentifier() or odd
 
 
 def _target(past: Past, strategy: str | Strategy | Target, weights: str | None) -> Target:

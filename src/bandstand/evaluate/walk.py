@@ -12,7 +12,7 @@ from bandstand.evaluate.evidence import Evidence, Seat
 from bandstand.evaluate.learning import learning as learned
 from bandstand.evaluate.learning import recipe
 from bandstand.evaluate.past import Past
-from bandstand.evaluate.question import Question, Target
+from bandstand.evaluate.question import Question, Target, is_field
 from bandstand.evaluate.result import PASSED_OVER
 from bandstand.evaluate.rows import PLACED, Floats, Integers, Rows
 from bandstand.evaluate.sides import Side, Table, most_weights, unsupported
@@ -187,7 +187,7 @@ def _label(by: str, asked: Asked, model: Model) -> str:
     request = asked.request
     profile = model.state.people.get(request.user) if request.user is not None and asked.who[0] is not None else None
     facts: Facts = facts_of(request, profile, user=asked.who[0], newcomer=not len(asked.history.rows))
-    if by.isidentifier():
+    if is_field(by):
         value = facts.context.get(by)
         return UNKNOWN if value is None else str(value)
     return "yes" if holds(parse(by), facts) else "no"
