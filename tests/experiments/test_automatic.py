@@ -46,6 +46,11 @@ def test_what_can_be_done_safely_is_accepted(fields: dict[str, Any]) -> None:
             "automatic",
             "an interleaving by 'fixed' must not be looked at all the time; take analysis.method 'always-valid'",
         ),
+        (
+            {"automatic": "ship", "method": "interleave", "interleave": "balanced"},
+            "automatic",
+            "can prefer a side where nobody does; take interleave 'team_draft'",
+        ),
         ({"automatic": "stop", "learn_from": "all"}, "automatic", "are never compared; take learn_from 'own'"),
         (ADAPTIVE | {"hash": "growthbook", "coverage": 0.5}, "coverage", "give the share in traffic"),
         ({"allocation": "adaptive"}, "sticky", "set sticky = true"),

@@ -28,6 +28,9 @@ def _automatic(experiment: Experiment) -> Iterator[Problem]:
         what = "an interleaving" if experiment.method == "interleave" else "an analysis"
         why = f"{what} by '{rule}' must not be looked at all the time; take analysis.method 'always-valid'"
         yield Problem(f"{acts}, and {why}, or decide yourself, with automatic 'harm'", "automatic")
+    if experiment.method == "interleave" and experiment.interleave == "balanced":
+        why = "a balanced interleaving can prefer a side where nobody does; take interleave 'team_draft'"
+        yield Problem(f"{acts}, and {why}, or decide yourself, with automatic 'harm'", "automatic")
     if experiment.learn_from == "all":
         why = "variants that learn from each other (learn_from 'all') are never compared; take learn_from 'own'"
         yield Problem(f"{acts}, and {why}, or automatic 'nothing'", "automatic")
