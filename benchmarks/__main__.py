@@ -12,6 +12,7 @@ import rich_click as click
 from rich.console import Console
 
 from benchmarks import (
+    assignment,
     clicks,
     draw,
     fits,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "light": http.light,
     "floor": http.floor,
     "draw": draw.lines,
+    "assign": assignment.lines,
     "generation": generation.lines,
     "catalogue": growth.catalogue,
     "learn": learning.learn,

@@ -7,11 +7,6 @@ after a click that did not know of it is the last that could go wrong for its us
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import psycopg
-from sqlalchemy import make_url
 
 from bandstand.events import Decided, Draft, Rewarded
 from bandstand.store import entries
@@ -24,7 +19,7 @@ from benchmarks.history import Made
 from benchmarks.http import body
 from benchmarks.load import Job
 from benchmarks.measure import Figure, Spread, quantile
-from benchmarks.servers import copied, serving
+from benchmarks.servers import copied, schema, serving
 
 MOST_MS = 200.0
 _BESIDE = 100.0
@@ -38,23 +33,10 @@ def lines(bench: Bench) -> list[Figure]:
     server = os.environ.get("BANDSTAND_TEST_POSTGRES")
     if server:
         bench.told("clicks: PostgreSQL")
-        with _schema(server) as url:
+        with schema(server) as url:
             _copy(bench.usual, url)
             figures.append(_line(bench, url, 2))
     return figures
-
-
-@contextmanager
-def _schema(server: str) -> Iterator[str]:
-    """The URL of a schema of its own, dropped at the end."""
-    name = f"bandstand_bench_{os.getpid()}"
-    url = make_url(server).update_query_dict({"options": f"-csearch_path={name}"})
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {name}")
-        try:
-            yield url.render_as_string(hide_password=False)
-        finally:
-            connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
 def _copy(made: Made, url: str) -> None:

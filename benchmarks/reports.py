@@ -4,9 +4,7 @@ Each is measured in a process of its own, in processor time, for other work on t
 """
 
 import os
-import resource
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +19,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import psycopg
-from sqlalchemy import make_url
 
 from bandstand import events
 from bandstand.events import Assignment, Decided, ExperimentMoved, ExperimentPut, Pick, Request, Rewarded, Source
@@ -34,7 +31,8 @@ from bandstand.store import Snapshots
 from bandstand.store.sql import open_log, open_snapshots, snapshots_url
 from benchmarks.bench import Bench
 from benchmarks.data import SEED
-from benchmarks.measure import Clock, Figure, spread
+from benchmarks.measure import Clock, Figure, peak_mb, spread
+from benchmarks.servers import schema
 
 MOST_S = 20.0
 MOST_DIGEST_S = 1.0
@@ -66,14 +64,8 @@ def lines(bench: Bench) -> list[Figure]:
     figures = _on(bench, "SQLite", f"sqlite:///{bench.scratch / 'reports.db'}")
     server = os.environ.get("BANDSTAND_TEST_POSTGRES")
     if server:
-        schema = f"bandstand_bench_{os.getpid()}"
-        url = make_url(server).update_query_dict({"options": f"-csearch_path={schema}"})
-        with psycopg.connect(server, autocommit=True) as connection:
-            try:
-                connection.execute(f"CREATE SCHEMA {schema}")
-                figures += _on(bench, "PostgreSQL", url.render_as_string(hide_password=False))
-            finally:
-                connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        with schema(server) as url:
+            figures += _on(bench, "PostgreSQL", url)
     return figures
 
 
@@ -351,7 +343,7 @@ def _reported(url: str, *, digest: bool = False, history: bool = False) -> Measu
         raise RuntimeError(f"the report ends at {found.as_of}, the log at {log.head()}")
     units = sum(arm.units for arm in found.variants)
     more = {"the first in a process s": first_s} if digest else {}
-    return measured | {"units": units, "peak MB": _peak_mb()} | more
+    return measured | {"units": units, "peak MB": peak_mb()} | more
 
 
 def _grouped(bench: Bench, path: str, decisions: int) -> float:
@@ -412,9 +404,3 @@ class _Watch:
 def _apart(call: Callable[[], Measured]) -> Measured:
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(call).result()
-
-
-def _peak_mb() -> float:
-    """The most memory that this process has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import psycopg
+from sqlalchemy import make_url
 
 from benchmarks.echo import ANSWER
 
@@ -83,6 +85,19 @@ def echoing(folder: Path, answer: bytes) -> Iterator[Server]:
     command = [sys.executable, "-m", "benchmarks.echo", "--role", "api"]
     with _running(command, folder, "/", {ANSWER: str(folder / "answer.json")}) as server:
         yield server
+
+
+@contextmanager
+def schema(server: str) -> Iterator[str]:
+    """The URL of a new schema in the PostgreSQL database at `server`, dropped at the end."""
+    name = f"bandstand_bench_{os.getpid()}"
+    url = make_url(server).update_query_dict({"options": f"-csearch_path={name}"})
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+        try:
+            yield url.render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
 def copied(folder: Path, to: Path) -> Path:
