@@ -56,6 +56,14 @@ def test_process_is_alive(client: Client) -> None:
     assert client.get("/health/live").json() == {"live": True}
 
 
+def test_monitors_may_ask_for_the_head_alone(client: Client) -> None:
+    whole = client.get("/health/live")
+    head = client.head("/health/live")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    assert client.head("/v1/rank").status_code == 405
+
+
 def test_ready_server_tells_where_it_stands_and_what_fails(client: Client, live: Live) -> None:
     live.failing["log"] = "the disk is gone"
     body = client.get("/health/ready").json()

@@ -127,6 +127,12 @@ def test_broken_request_never_becomes_a_failure(wire: httpx.Client, address: str
     assert not heard or heard.split(b" ")[1][:1] == b"4", heard
 
 
+def test_head_is_answered_without_a_body(wire: httpx.Client) -> None:
+    head = wire.head("/health/live")
+    assert (head.status_code, head.content) == (200, b"")
+    assert wire.get("/health/live").json() == {"live": True}  # on the same connection
+
+
 @pytest.mark.parametrize(
     "line", [b"GET /%00 HTTP/1.1", b"GET /v1/items/\xff HTTP/1.1", b"HEAD /v1/rank HTTP/1.1", b"\x00\x01"]
 )
