@@ -181,32 +181,92 @@ says(const Heard *of, Py_ssize_t i, Py_ssize_t at, double root)
     return of->weights[i] * ((double)of->together[there] / (root * met + of->shrink));
 }
 
-/* heard(neighbours, together, lengths, people, history, weights, shrink, scores): add up what each row of the history
-   says for its neighbours */
+/* Rows by number: slots of a table that is at most half full, a power of two of them, -1 where one is free. */
+typedef struct {
+    int32_t *number;
+    Py_ssize_t slots;
+} Table;
+
+static int
+open_table(Table *of, Py_ssize_t most)
+{
+    of->slots = 64;
+    while (of->slots < 2 * most)
+        of->slots *= 2;
+    of->number = malloc((size_t)of->slots * sizeof *of->number);
+    if (of->number != NULL)
+        memset(of->number, 0xff, (size_t)of->slots * sizeof *of->number);
+    return of->number != NULL;
+}
+
+/* The slot of `row`, whose number says where it stands in `rows`, or which is free. */
+static int32_t *
+slot(const Table *of, const int64_t *rows, int64_t row)
+{
+    Py_ssize_t at = (Py_ssize_t)((uint64_t)row * 11400714819323198485u >> 32) & (of->slots - 1);
+    while (of->number[at] >= 0 && rows[of->number[at]] != row)
+        at = (at + 1) & (of->slots - 1);
+    return of->number + at;
+}
+
+/* heard(neighbours, together, lengths, people, history, weights, shrink, size, touched, rows, scores): what the history
+   says for each different neighbour below `size`, added up, and 0 for those that were touched; how many there are */
 PyObject *
 native_heard(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
-    if (given != 8)
-        return needs(given, 8);
+    if (given != 11)
+        return needs(given, 11);
     Buffers all = {.count = 0, .failed = 0};
     Heard of;
-    Py_ssize_t size;
+    Py_ssize_t others, room, most = 0;
+    int32_t found = 0;
     hear(&all, args, &of);
-    double *scores = contiguous(&all, args[7], 8, 1, &size);
+    int64_t size = PyLong_AsLongLong(args[7]);
+    const int64_t *touched = contiguous(&all, args[8], 8, 0, &others);
+    int64_t *rows = contiguous(&all, args[9], 8, 1, &room);
+    double *scores = contiguous(&all, args[10], 8, 1, NULL);
+    all.failed |= PyErr_Occurred() != NULL;
+    if (all.failed)
+        return finished(&all, NULL);
+    for (Py_ssize_t i = 0; i < of.n; i++)
+        most += of.lengths[of.history[i]];
+    Table known;
+    if (room < most) {
+        PyErr_Format(PyExc_ValueError, "%zd rows, must be %zd", room, most);
+        all.failed = 1;
+    }
+    else if (!open_table(&known, most)) {
+        PyErr_NoMemory();
+        all.failed = 1;
+    }
     if (all.failed)
         return finished(&all, NULL);
     for (Py_ssize_t i = 0; i < of.n; i++) {
         const int32_t *who = of.neighbours + of.history[i] * of.width;
         double root = sqrt((double)of.people[of.history[i]]);
-        for (Py_ssize_t at = 0; at < of.lengths[of.history[i]]; at++)
-            if (who[at] < size)
-                scores[who[at]] += says(&of, i, at, root);
+        for (Py_ssize_t at = 0; at < of.lengths[of.history[i]]; at++) {
+            if (who[at] >= size)
+                continue;
+            int32_t *here = slot(&known, rows, who[at]);
+            if (*here < 0) {
+                rows[found] = who[at];
+                scores[found] = 0.0;
+                *here = found++;
+            }
+            scores[*here] += says(&of, i, at, root);
+        }
     }
-    return finished(&all, Py_NewRef(Py_None));
+    for (Py_ssize_t i = 0; i < others; i++) {
+        int32_t here = *slot(&known, rows, touched[i]);
+        if (here >= 0)
+            scores[here] = 0.0;
+    }
+    free(known.number);
+    return finished(&all, PyLong_FromLong(found));
 }
 
-/* brought(neighbours, together, lengths, people, history, weights, shrink, place, most, out): the number in the history
-   of the row that says most for each row that has a place, 0 and up; `most` is what it says */
+/* brought(neighbours, together, lengths, people, history, weights, shrink, rows, most, out): the number in the history
+   of the row that says most for each of the rows, 0 and up; `most` is what it says */
 PyObject *
 native_brought(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t given)
 {
@@ -214,18 +274,25 @@ native_brought(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t gi
         return needs(given, 10);
     Buffers all = {.count = 0, .failed = 0};
     Heard of;
-    Py_ssize_t size;
+    Py_ssize_t n;
     hear(&all, args, &of);
-    const int64_t *place = contiguous(&all, args[7], 8, 0, &size);
+    const int64_t *rows = contiguous(&all, args[7], 8, 0, &n);
     double *most = contiguous(&all, args[8], 8, 1, NULL);
     int64_t *out = contiguous(&all, args[9], 8, 1, NULL);
+    Table asked;
+    if (!all.failed && !open_table(&asked, n)) {
+        PyErr_NoMemory();
+        all.failed = 1;
+    }
     if (all.failed)
         return finished(&all, NULL);
+    for (Py_ssize_t i = 0; i < n; i++)
+        *slot(&asked, rows, rows[i]) = (int32_t)i;
     for (Py_ssize_t i = 0; i < of.n; i++) {
         const int32_t *who = of.neighbours + of.history[i] * of.width;
         double root = sqrt((double)of.people[of.history[i]]);
         for (Py_ssize_t at = 0; at < of.lengths[of.history[i]]; at++) {
-            int64_t to = who[at] < size ? place[who[at]] : -1;
+            int32_t to = *slot(&asked, rows, who[at]);
             if (to < 0)
                 continue;
             double said = says(&of, i, at, root);
@@ -235,6 +302,7 @@ native_brought(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t gi
             }
         }
     }
+    free(asked.number);
     return finished(&all, Py_NewRef(Py_None));
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from sys import intern
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,7 +43,15 @@ class Superseded(msgspec.Struct, frozen=True, gc=False):
     until: float
 
 
-class Catalogue(msgspec.Struct):
+class _Allowed(NamedTuple):
+    """What may be shown from `since` until before `until`, unless an item changes."""
+
+    since: float
+    until: float
+    mask: npt.NDArray[np.bool_]
+
+
+class Catalogue(msgspec.Struct, dict=True):
     """Items by row. A row, once given to an id, is that id's for ever; a removed item's row is unavailable.
 
     `features` and `values` hold each row's features, padded with the first one and value 0; a feature is a place in
@@ -83,6 +92,7 @@ class Catalogue(msgspec.Struct):
         self.features[row, : len(places)] = [self._intern(place) for place in places.tolist()]
         self.values[row] = 0
         self.values[row, : len(values)] = values
+        self.__dict__.pop("_allowed", None)
         self.showable[row] = put.available
         self.expires[row] = np.inf if put.expires is None else put.expires
         self.known[row] = _known(put, version)
@@ -95,13 +105,19 @@ class Catalogue(msgspec.Struct):
         if row is not None:
             self._retire(row, at)
             self.known.pop(row, None)
+            self.__dict__.pop("_allowed", None)
             self.showable[row] = False
 
     def allowed(self, now: float) -> npt.NDArray[np.bool_]:
         """A fresh mask over the rows of what may be shown at `now`."""
-        n = len(self.ids)
-        mask: npt.NDArray[np.bool_] = self.showable[:n] & (self.expires[:n] > now)
-        return mask
+        known: _Allowed | None = self.__dict__.get("_allowed")
+        if known is None or len(known.mask) < len(self.ids) or not known.since <= now < known.until:
+            expires = self.expires[: len(self.ids)]
+            lasting = expires > now
+            since, until = expires[~lasting].max(initial=-np.inf), expires[lasting].min(initial=np.inf)
+            known = _Allowed(float(since), float(until), self.showable[: len(self.ids)] & lasting)
+            self.__dict__["_allowed"] = known
+        return known.mask.copy()
 
     def shown(self, rows: npt.NDArray[np.int64], now: float) -> npt.NDArray[np.bool_]:
         """Which of these rows may be shown at `now`; a row of -1, of no item, may not."""

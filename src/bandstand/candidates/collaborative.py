@@ -63,23 +63,22 @@ class Collaborative(msgspec.Struct):
         self._count(touch.row, both[1:])
 
     def propose(self, ask: Ask) -> Proposals:
-        scores = self._scores(ask)
-        scores[ask.history] = 0
-        rows = best(scores, ask.allowed, ask.limit)
-        return Proposals(rows, scores[rows])
+        rows, scores = self._said(ask)
+        first = best(scores, ask.allowed[rows], ask.limit)
+        return Proposals(rows[first], scores[first])
 
     def brought(self, ask: Ask, rows: Rows) -> Rows:
         """The row of the history with the most evidence for each."""
         history, weights = self._heard(ask)
         if not len(history):
             return np.full(len(rows), NOBODY)
-        place = np.full(max(len(self.people), int(rows.max(initial=0)) + 1), NOBODY)
-        place[rows] = np.arange(len(rows))
         if native is not None:
             most, by = np.zeros(len(rows)), np.full(len(rows), NOBODY)
             tables = (self.neighbours, self.together, self.lengths, self.people)
-            native.brought(*tables, history, weights, SHRINK, place, most, by)
+            native.brought(*tables, history, weights, SHRINK, rows, most, by)
             return np.where(by == NOBODY, NOBODY, history[by])
+        place = np.full(max(len(self.people), int(rows.max(initial=0)) + 1), NOBODY)
+        place[rows] = np.arange(len(rows))
         history, neighbours, evidence = self._evidence(ask)
         places = place[neighbours]
         by, at = np.nonzero((places != NOBODY) & (evidence > 0))
@@ -87,17 +86,22 @@ class Collaborative(msgspec.Struct):
         shares[by, places[by, at]] = evidence[by, at]
         return np.where(shares.any(axis=0), history[shares.argmax(axis=0)], NOBODY)
 
-    def _scores(self, ask: Ask) -> Scores:
-        """float64[rows]: the sum of all that the history says for each row."""
+    def _said(self, ask: Ask) -> tuple[Rows, Scores]:
+        """The neighbours of the history, rising, and the sum of all that it says for each: 0 for what is part of it."""
         size = len(ask.allowed)
         if native is not None:
-            scores = np.zeros(size)
+            history, weights = self._heard(ask)
+            most = int(self.lengths[history].sum())
+            rows, scores = np.empty(most, np.int64), np.empty(most)
             tables = (self.neighbours, self.together, self.lengths, self.people)
-            native.heard(*tables, *self._heard(ask), SHRINK, scores)
-            return scores
+            found = native.heard(*tables, history, weights, SHRINK, size, ask.history, rows, scores)
+            order = np.argsort(rows[:found])
+            return rows[order], scores[order]
         _, neighbours, evidence = self._evidence(ask)
-        total: Scores = np.bincount(neighbours.ravel(), evidence.ravel(), minlength=size).astype(np.float64, copy=False)
-        return total[:size]
+        total = np.bincount(neighbours.ravel(), evidence.ravel(), minlength=size).astype(np.float64, copy=False)[:size]
+        total[ask.history] = 0
+        found_rows = np.flatnonzero(total)
+        return found_rows, total[found_rows]
 
     def _heard(self, ask: Ask) -> tuple[Rows, Scores]:
         """The rows of the history that count, and how much."""
