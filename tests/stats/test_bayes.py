@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bandstand.errors import InputError
-from bandstand.stats.bayes import Prior, best_arm, difference_posterior, lift_posterior, posterior
+from bandstand.stats.bayes import Prior, bayesian_critical, best_arm, difference_posterior, lift_posterior, posterior
 from bandstand.stats.means import difference
 from bandstand.stats.moments import Moments
 
@@ -120,3 +120,25 @@ def test_what_does_not_vary_is_refused() -> None:
         best_arm([Moments(10, 1.0, 0.0), Moments(10, 1.0, 9.0)])
     with pytest.raises(InputError, match=r"treatment has 0 unit\(s\)"):
         difference_posterior(Moments(), Moments(10, 1.0, 9.0))
+
+
+@pytest.mark.parametrize("prior_std", [np.inf, 0.3, 0.02])
+@pytest.mark.parametrize("accepted_loss", [np.inf, 0.0025, 1e-6])
+@pytest.mark.parametrize("std_error", [0.001, 0.05, 2.0])
+def test_at_the_critical_value_the_posterior_just_meets_the_rule(
+    std_error: float, accepted_loss: float, prior_std: float
+) -> None:
+    z = bayesian_critical(std_error, prior_std=prior_std, accepted_loss=accepted_loss, alpha=0.2)
+
+    def meets(value: float) -> bool:
+        found = posterior(value, std_error, prior=Prior(0.0, prior_std), alpha=0.2)
+        return found.chance_to_win >= 0.9 and found.risk_treatment <= accepted_loss
+
+    assert meets(z * std_error * (1 + 1e-9))
+    assert not meets(z * std_error * (1 - 1e-9))
+
+
+def test_a_rule_that_nothing_can_meet_is_refused() -> None:
+    for given in ({"prior_std": 0.0}, {"accepted_loss": 0.0}, {"accepted_loss": np.nan}):
+        with pytest.raises(InputError, match=f"{next(iter(given))} is .*, must be above 0"):
+            bayesian_critical(0.1, **given)

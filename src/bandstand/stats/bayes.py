@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from bandstand.errors import InputError
@@ -15,6 +16,8 @@ from bandstand.stats.moments import Moments
 _REACH = 9.0  # standard errors, beyond which a normal has 2e-19 of its mass
 _PANELS = 18  # of each arm's reach, so that the narrowest arm is resolved as well as the widest
 _NODES = 16  # Gauss–Legendre, of each panel: enough that the integral over a dozen arms is right to ten digits
+
+_CERTAIN = 40.0  # posterior standard deviations from 0, beyond which no loss is left that a double can hold
 
 
 class Prior(NamedTuple):
@@ -120,6 +123,35 @@ def lift_posterior(lift: Lift | None, *, prior: Prior = FLAT, alpha: float = 0.0
             code="zero_baseline",
         )
     return posterior(lift.value, lift.std_error, prior=prior, alpha=alpha)
+
+
+def bayesian_critical(
+    std_error: float, *, prior_std: float = math.inf, accepted_loss: float = math.inf, alpha: float = 0.05
+) -> float:
+    r"""What value / std_error must exceed, so that the chance to win is 1 − α/2 and the expected loss is accepted.
+
+    .. math:: z \sqrt{1 + SE^2 / \sigma_0^2}, \qquad z = \max(z_{\alpha/2}, L^{-1}(\ell / \sigma)), \qquad
+        L(z) = \phi(z) - z \Phi(-z)
+
+    which is `posterior` solved for the value, under a prior with mean 0. It rises with the standard error, and where
+    prior and loss are infinite it is the fixed test's. A lift has its loss as a share of the control.
+
+    Examples
+    --------
+    >>> [round(bayesian_critical(0.05, prior_std=std), 3) for std in (math.inf, 0.3, 0.05)]
+    [1.96, 1.987, 2.772]
+    """
+    significance(alpha)
+    for name, least in (("std_error", std_error), ("prior_std", prior_std), ("accepted_loss", accepted_loss)):
+        if not least > 0:
+            raise InputError(f"{name} is {least}, must be above 0; a prior of 0.3 and a loss of 0.0025 are usual.")
+    shrunk = math.hypot(1.0, std_error / prior_std)
+    spread, z = std_error / shrunk, float(norm.isf(alpha / 2))
+
+    def too_dear(z: float) -> float:
+        return _expected_loss(z) - accepted_loss / spread
+
+    return shrunk * (float(brentq(too_dear, z, _CERTAIN)) if too_dear(z) > 0 else z)
 
 
 def best_arm(arms: Sequence[Moments]) -> tuple[float, ...]:

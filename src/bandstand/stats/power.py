@@ -154,6 +154,26 @@ def proportions_per_arm(share: float, *, effect: float, power: float = 0.8, alph
     return math.ceil(float(n))
 
 
+def proportions_power(share: float, per_arm: float, *, effect: float, alpha: float = 0.05) -> float:
+    """How surely so many units in each arm tell a proportion `share` + `effect` from `share` in the score test.
+
+    Examples
+    --------
+    >>> round(proportions_power(0.1, 3841, effect=0.02), 3)
+    0.8
+    """
+    from statsmodels.stats.proportion import power_proportions_2indep  # takes two seconds to import
+
+    significance(alpha)
+    if not (0 < share < 1 and 0 < share + effect < 1):
+        raise InputError(
+            f"share is {share} and effect {effect}, both shares must lie between 0 and 1; "
+            "give the effect as a difference of shares.",
+            field="effect",
+        )
+    return float(power_proportions_2indep(effect, share, per_arm, alpha=alpha, return_results=False))
+
+
 def split_units(weights: Sequence[float], actual: Sequence[float], *, power: float = 0.8, alpha: float = 0.001) -> int:
     """Units in all, to find by `sample_ratio` that traffic splits as `actual` where `weights` were meant.
 
