@@ -11,12 +11,25 @@ from rich.text import Text
 from bandstand.cli import options
 from bandstand.cli.progress import progress
 from bandstand.experiments.definition import Unit
-from bandstand.plan import Kind, Plan, Preferring, Replayed, plan, preferring, replayed, traffic, tried_preferring
+from bandstand.plan import (
+    USUAL,
+    Kind,
+    Plan,
+    Preferring,
+    Replayed,
+    Rule,
+    plan,
+    preferring,
+    replayed,
+    traffic,
+    tried_preferring,
+)
 from bandstand.plan.needs import WEEKS
 from bandstand.stats.interleaving_power import Simulated
 from bandstand.store.sql import open_log
 
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_POSITIVE = click.FloatRange(0, min_open=True)
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -42,6 +55,16 @@ class Answered(msgspec.Struct, frozen=True):
 @click.option("--lift", type=float, default=0.05, show_default=True, help="The relative change to find: 0.05 is 5 %.")
 @click.option("--power", type=_SHARE, default=0.8, show_default=True, help="How surely to find it.")
 @click.option("--alpha", type=_SHARE, default=0.05, show_default=True)
+@click.option(
+    "--prior-std", type=_POSITIVE, default=USUAL.prior_std, show_default=True, help="Bayesian: how far lifts spread."
+)
+@click.option(
+    "--accepted-loss",
+    type=_POSITIVE,
+    default=USUAL.accepted_loss,
+    show_default=True,
+    help="Bayesian: a share of the mean.",
+)
 @click.option("--arms", type=click.IntRange(2, 100), default=2, show_default=True, help="Equal variants.")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Of units.")
 @click.option("--days", type=click.FloatRange(0, min_open=True), default=28.0, show_default=True, help="Look back.")
@@ -62,6 +85,8 @@ def power(
     lift: float,
     power: float,
     alpha: float,
+    prior_std: float,
+    accepted_loss: float,
     arms: int,
     share: float,
     days: float,
@@ -77,11 +102,12 @@ def power(
     log = open_log(options.settings(database=database).database, readonly=True)
     seen = traffic(log, surface, reward, unit=unit, days=days)
     log.close()
-    planned = plan(seen, kind=kind, lift=lift, power=power, alpha=alpha, arms=arms, share=share)
+    rule = Rule(alpha, prior_std, accepted_loss)
+    planned = plan(seen, kind=kind, lift=lift, power=power, rule=rule, arms=arms, share=share)
     tried = None
     if times:
         with progress("splitting", "times") as told:
-            tried = replayed(seen, kind=kind, lift=lift, alpha=alpha, times=times, progress=told)
+            tried = replayed(seen, kind=kind, lift=lift, rule=rule, times=times, progress=told)
     interleaving = simulated = None
     if preference is not None:
         interleaving = preferring(seen, preference=preference, power=power, alpha=alpha, share=share)
@@ -114,9 +140,13 @@ def render(answered: Answered) -> RenderableType:
     note = "The last columns: the least lift found by then."
     if planned.days < 1:
         note = "The log covers less than a day, which does not say how many come in a week."
-    parts: list[RenderableType] = [about, Text(), table, Text(note)]
+    bayesian = (
+        f"The Bayesian ships at a chance to win of {1 - planned.alpha / 2:.4g} and an expected loss of at most "
+        f"{planned.accepted_loss:.2%}; its prior expects lifts with a spread of {planned.prior_std:.3g}."
+    )
+    parts: list[RenderableType] = [about, Text(), table, Text(note), Text(bayesian)]
     if tried is not None:
-        parts += [Text(), Text(_tried(tried))]
+        parts += [Text(), *_tried(tried)]
     if answered.interleaving is not None:
         parts += [Text(), Text(_interleaved(answered.interleaving, answered.tried))]
     return Group(*parts)
@@ -138,14 +168,14 @@ def days_text(days: float | None) -> str:
     return "never" if math.isinf(days) else f"{days:,.0f}" if days >= 100 else f"{days:.3g}"
 
 
-def _tried(tried: Replayed) -> str:
-    low, high = tried.fixed_interval
-    first, last = tried.sequential_interval
-    return (
-        f"Tried {tried.times:,} times on the {tried.units:,} units of the log: found by one look at the end in "
-        f"{tried.fixed:.1%} [{low:.1%}, {high:.1%}], by looks at any time in {tried.sequential:.1%} "
-        f"[{first:.1%}, {last:.1%}]."
-    )
+def _tried(tried: Replayed) -> tuple[RenderableType, ...]:
+    about = f"Tried {tried.times:,} times on the {tried.units:,} units of the log, split in two by a coin each:"
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "formula", "found", "95 % interval"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for one in tried.methods:
+        table.add_row(one.says, f"{one.formula:.1%}", f"{one.found:.1%}", f"[{one.low:.1%}, {one.high:.1%}]")
+    return Text(about), table, Text("The formula counts the last look alone: looks before it only add.")
 
 
 def _interleaved(needed: Preferring, tried: Simulated | None) -> str:

@@ -1,27 +1,22 @@
 """Units, days and detectable lifts, by formula, for every way to compare two variants."""
 
 import math
-from typing import Final, Literal
+from itertools import pairwise
+from typing import Final
 
 import msgspec
+import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
 from bandstand.errors import InputError
+from bandstand.plan.methods import METHODS, USUAL, Bound, Method, Rule, bound_of, effect_of, std_error_of
 from bandstand.plan.traffic import Kind, Traffic
-from bandstand.stats.group_sequential import group_bounds
-from bandstand.stats.power import always_valid_critical, critical, proportions_per_arm, units_per_arm
+from bandstand.stats.moments import Moments
+from bandstand.stats.power import critical, proportions_per_arm, units_per_arm
 
-Method = Literal["fixed", "groups", "sequential", "noninferiority"]
-
-LOOKS: Final = 5
 WEEKS: Final = (7.0, 14.0, 28.0)
-METHODS: Final[dict[Method, str]] = {
-    "fixed": "one look, at the end",
-    "groups": f"{LOOKS} looks, planned",
-    "sequential": "looks at any time",
-    "noninferiority": "not worse by the lift, one-sided",
-}
+_LIFTS: Final[list[float]] = np.geomspace(1e-9, 1e3, 121).tolist()  # between two of which the least lift found is
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -50,6 +45,8 @@ class Plan(msgspec.Struct, frozen=True):
     lift: float
     power: float
     alpha: float
+    prior_std: float
+    accepted_loss: float
     arms: int
     share: float
     needs: tuple[Need, ...]
@@ -61,7 +58,7 @@ def plan(
     kind: Kind = "mean",
     lift: float = 0.05,
     power: float = 0.8,
-    alpha: float = 0.05,
+    rule: Rule = USUAL,
     arms: int = 2,
     share: float = 1.0,
 ) -> Plan:
@@ -69,7 +66,7 @@ def plan(
 
     InputError where nothing was earned, or all earned the same, for then no lift has a meaning.
     """
-    _check(lift=lift, arms=arms, share=share)
+    _check(lift=lift, power=power, alpha=rule.alpha, arms=arms, share=share)
     outcome = seen.outcome(kind)
     if outcome.mean == 0:
         raise InputError(
@@ -80,18 +77,19 @@ def plan(
         )
 
     def needed(method: Method) -> Need:
-        z = _critical(method, alpha)
+        bound = bound_of(method, rule)
         if kind == "proportion" and method == "fixed":
-            per_arm = proportions_per_arm(outcome.mean, effect=outcome.mean * lift, power=power, alpha=alpha)
+            per_arm = proportions_per_arm(outcome.mean, effect=outcome.mean * lift, power=power, alpha=rule.alpha)
         else:
-            per_arm = units_per_arm(outcome, effect=lift, power=power, z=z, relative=True)
+            z = _settled(lift, rule, power=power) if method == "bayesian" else bound(1.0)
+            per_arm = units_per_arm(outcome, effect=effect_of(method, lift), power=power, z=z, relative=True)
         entered = [seen.units_in(days) * share / arms for days in WEEKS] if seen.days >= 1 else []
         return Need(
             method,
             METHODS[method],
             per_arm,
             seen.days_for(math.ceil(per_arm * arms / share)) if seen.days >= 1 else None,
-            tuple(_found(outcome.mean, outcome.variance, n, z=z, power=power) for n in entered),
+            tuple(_found(outcome, n, method, bound, power=power) for n in entered),
         )
 
     return Plan(
@@ -105,39 +103,51 @@ def plan(
         spread=math.sqrt(outcome.variance),
         lift=lift,
         power=power,
-        alpha=alpha,
+        alpha=rule.alpha,
+        prior_std=rule.prior_std,
+        accepted_loss=rule.accepted_loss,
         arms=arms,
         share=share,
         needs=tuple(needed(method) for method in METHODS),
     )
 
 
-def _critical(method: Method, alpha: float) -> float:
-    match method:
-        case "fixed":
-            return critical(alpha=alpha)
-        case "groups":
-            return group_bounds([(look + 1) / LOOKS for look in range(LOOKS)], alpha=alpha)[-1]
-        case "sequential":
-            return always_valid_critical(alpha=alpha)
-        case "noninferiority":
-            return critical(alpha=alpha, one_sided=True)
+def _settled(lift: float, rule: Rule, *, power: float) -> float:
+    """The Bayesian's bound at the standard error s with which |δ| / s = bound(s) + z_power, from where more units only
+    make the lift surer."""
+    reach, quantile, bound = abs(lift), float(norm.ppf(power)), bound_of("bayesian", rule)
+
+    def surplus(std_error: float) -> float:
+        return reach / std_error - bound(std_error) - quantile
+
+    # The bound is at least the fixed test's, and up to the prior's spread below 60, whatever the loss.
+    most = 2 * reach / (critical(alpha=rule.alpha) + quantile)
+    return bound(float(brentq(surplus, min(rule.prior_std, reach / 100), most)))
 
 
-def _found(mean: float, variance: float, n: float, *, z: float, power: float) -> float | None:
-    """The lift δ with (z + z_power)² s² (1 + (1 + δ)²) / (δ² ȳ²) = n, if any lift is large enough."""
-    factor = (z + float(norm.ppf(power))) ** 2 * variance / mean**2
+def _found(outcome: Moments, n: float, method: Method, bound: Bound, *, power: float) -> float | None:
+    """The least lift δ with δ / SE(δ) = bound + z_power for n units an arm, if any lift is large enough."""
+    quantile = float(norm.ppf(power))
 
     def lacking(lift: float) -> float:
-        return factor * (1 + (1 + lift) ** 2) / lift**2 - n
+        std_error = std_error_of(outcome, effect_of(method, lift), n)
+        return bound(std_error) + quantile - lift / std_error
 
-    most = 1e3
-    return None if n < 2 or lacking(most) > 0 else float(brentq(lacking, 1e-9, most))
+    if n < 2:
+        return None
+    between = ((low, high) for low, high in pairwise(_LIFTS) if lacking(low) > 0 >= lacking(high))
+    return next((float(brentq(lacking, low, high)) for low, high in between), None)
 
 
-def _check(*, lift: float, arms: int, share: float) -> None:
+def _check(*, lift: float, power: float, alpha: float, arms: int, share: float) -> None:
     if not (math.isfinite(lift) and lift > -1 and lift):
         raise InputError(f"lift == {lift}, must be above -1 and not 0; 0.05 is five per cent", field="lift")
+    if not alpha < power < 1:
+        raise InputError(
+            f"power == {power}, must be above alpha, {alpha:g}, and below 1, for α is found without any data; 0.8 is "
+            "usual",
+            field="power",
+        )
     if arms < 2:
         raise InputError(f"arms == {arms}, must be at least 2", field="arms")
     if not 0 < share <= 1:

@@ -1,0 +1,85 @@
+"""The ways to judge one variant against another, as a planner sees them: what each must see, and how surely it does."""
+
+import math
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple, assert_never
+
+from scipy.stats import norm
+
+from bandstand.experiments.analysis import Analysis
+from bandstand.plan.traffic import Kind
+from bandstand.stats.bayes import bayesian_critical
+from bandstand.stats.group_sequential import group_bounds
+from bandstand.stats.moments import Moments
+from bandstand.stats.power import always_valid_critical, critical, proportions_power
+
+Method = Literal["fixed", "groups", "sequential", "bayesian", "noninferiority"]
+Bound = Callable[[float], float]
+
+LOOKS: Final = 5
+METHODS: Final[dict[Method, str]] = {
+    "fixed": "one look, at the end",
+    "groups": f"{LOOKS} looks, planned",
+    "sequential": "looks at any time",
+    "bayesian": "Bayesian, one look, at the end",
+    "noninferiority": "not worse by the lift, one-sided",
+}
+
+
+class Rule(NamedTuple):
+    """α, and of the Bayesian's the spread of its prior and the loss that it accepts: by default an experiment's own."""
+
+    alpha: float = 0.05
+    prior_std: float = Analysis().prior_std
+    accepted_loss: float = Analysis().accepted_loss
+
+
+USUAL: Final = Rule()
+
+
+def bound_of(method: Method, rule: Rule) -> Bound:
+    """What a lift in standard errors must exceed, by its standard error; all but the Bayesian's is a constant."""
+    alpha = rule.alpha
+    match method:
+        case "fixed":
+            z = critical(alpha=alpha)
+        case "groups":
+            z = planned_bounds(alpha)[-1]
+        case "sequential":
+            z = always_valid_critical(alpha=alpha)
+        case "bayesian":
+            return lambda std_error: bayesian_critical(
+                std_error, prior_std=rule.prior_std, accepted_loss=rule.accepted_loss, alpha=alpha
+            )
+        case "noninferiority":
+            z = critical(alpha=alpha, one_sided=True)
+        case _:
+            assert_never(method)
+    return lambda _: z
+
+
+def planned_bounds(alpha: float) -> tuple[float, ...]:
+    """Those of the planned looks, each after as many further units."""
+    return group_bounds([(look + 1) / LOOKS for look in range(LOOKS)], alpha=alpha)
+
+
+def effect_of(method: Method, lift: float) -> float:
+    """What the variances are of: the lift, or the margin by which an equal variant must be shown not to be worse."""
+    return -lift if method == "noninferiority" else lift
+
+
+def std_error_of(outcome: Moments, effect: float, per_arm: float) -> float:
+    """Of a lift of that size, by the delta method, with so many units in each arm; see `power.units_per_arm`."""
+    return math.sqrt(outcome.variance * (1 + (1 + effect) ** 2) / per_arm) / abs(outcome.mean)
+
+
+def power_by_formula(
+    method: Method, outcome: Moments, per_arm: float, *, kind: Kind = "mean", lift: float, rule: Rule = USUAL
+) -> float:
+    """How surely the last look finds the lift (from either side where the method has two); looks before it only add."""
+    if kind == "proportion" and method == "fixed":
+        return proportions_power(outcome.mean, per_arm, effect=outcome.mean * lift, alpha=rule.alpha)
+    std_error = std_error_of(outcome, effect_of(method, lift), per_arm)
+    bound, drift = bound_of(method, rule)(std_error), abs(lift) / std_error
+    other = 0.0 if method in ("bayesian", "noninferiority") else float(norm.cdf(-drift - bound))
+    return float(norm.cdf(drift - bound)) + other
