@@ -12,6 +12,7 @@ from bandstand.events import AnyFact, Decided, Draft, Exposed, Pick, Request, Re
 from bandstand.plan import METHODS, USUAL, Method, Rule, Traffic, Tried, plan, replayed, traffic
 from bandstand.plan.traffic import Kind
 from bandstand.stats.bayes import Prior, posterior
+from bandstand.stats.group_sequential import group_bounds
 from bandstand.store.memory import MemoryLog
 
 DAY = 86_400.0
@@ -126,15 +127,15 @@ def test_trying_agrees_with_the_formula_and_errs_as_often_as_alpha_says(kind: Ki
 
 
 @pytest.mark.calibration
-@pytest.mark.parametrize("rule", [Rule(), Rule(alpha=0.2, prior_std=0.1)])
+@pytest.mark.parametrize(("rule", "sign"), [(Rule(), 1), (Rule(), -1), (Rule(alpha=0.2, prior_std=0.1), 1)])
 @pytest.mark.parametrize("kind", ["mean", "proportion", "ratio"])
-def test_every_method_finds_by_trying_what_its_formula_says(kind: Kind, rule: Rule) -> None:
+def test_every_method_finds_by_trying_what_its_formula_says(kind: Kind, rule: Rule, sign: int) -> None:
     seen, times = crowd(4_000), 400
     # About seven of ten, far from all and from none, so that an error of the formula shows.
     lift = (plan(seen, kind=kind, rule=rule, power=0.7).needs[0].found[-1] or 0.0) * math.sqrt(
         seen.units_in(28) / 4_000
     )
-    found = tried(seen, kind, lift, times, rule=rule)
+    found = tried(seen, kind, sign * lift, times, rule=rule)
     for method, one in found.items():
         more = 0.3 if method in ("groups", "sequential") else 0.05  # whose looks before the last only add
         assert within(one, one.formula - 0.05, min(1.0, one.formula + more), times), method
@@ -176,6 +177,24 @@ def test_bayesian_ships_as_surely_as_was_wanted_with_the_units_that_it_needs(lif
     ships = sum(b.chance_to_win >= 1 - rule.alpha / 2 and b.risk_treatment <= rule.accepted_loss for b in believed)
     assert binom.cdf(ships, 20_000, 0.8) > 1e-4
     assert binom.sf(ships - 1, 20_000, 0.8) > 1e-4
+
+
+def test_proportion_has_the_variance_that_its_share_gives_by_every_method() -> None:
+    seen = crowd()
+    p = seen.outcome("proportion").mean
+    for lift in (0.3, -0.3):
+        q = p * (1 + lift)
+        needs = {need.method: need.per_arm for need in plan(seen, kind="proportion", lift=lift).needs}
+        z = group_bounds([0.2, 0.4, 0.6, 0.8, 1.0])[-1] + norm.ppf(0.8)
+        by_hand = z**2 * (p * (1 - p) * 2000 / 1999 + q * (1 - q)) / (lift * p) ** 2
+        assert needs["groups"] == math.ceil(by_hand)
+        assert needs["fixed"] == pytest.approx(needs["bayesian"], rel=0.1)
+
+
+def test_a_proportion_cannot_rise_above_all() -> None:
+    few = crowd(20, a_day=1)
+    for need in plan(few, kind="proportion", lift=0.1).needs[:4]:
+        assert all(lift is None or few.outcome("proportion").mean * (1 + lift) <= 1 for lift in need.found)
 
 
 def test_a_doubtful_prior_and_a_small_accepted_loss_need_more() -> None:

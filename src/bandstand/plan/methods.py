@@ -63,14 +63,23 @@ def planned_bounds(alpha: float) -> tuple[float, ...]:
     return group_bounds([(look + 1) / LOOKS for look in range(LOOKS)], alpha=alpha)
 
 
-def effect_of(method: Method, lift: float) -> float:
-    """What the variances are of: the lift, or the margin by which an equal variant must be shown not to be worse."""
-    return -lift if method == "noninferiority" else lift
+def of_both(method: Method, outcome: Moments, lift: float, *, kind: Kind) -> Moments:
+    """Past data with the mean of both arms' variances: of a proportion the treatment's follows from its share, anything
+    else is taken to grow by a factor [1]_. An equal variant that is not worse by a margin faces so much less of the
+    control.
+
+    .. [1] GrowthBook, documentation, "Power analysis technical details".
+    """
+    share, factor = outcome.mean * (1 + lift), 1 - lift if method == "noninferiority" else 1 + lift
+    other = factor**2 * outcome.variance
+    if kind == "proportion" and method != "noninferiority":
+        other = max(share * (1 - share), 0.0)
+    return Moments(outcome.n, outcome.mean, (outcome.n - 1) * (outcome.variance + other) / 2)
 
 
-def std_error_of(outcome: Moments, effect: float, per_arm: float) -> float:
-    """Of a lift of that size, by the delta method, with so many units in each arm; see `power.units_per_arm`."""
-    return math.sqrt(outcome.variance * (1 + (1 + effect) ** 2) / per_arm) / abs(outcome.mean)
+def std_error_of(both: Moments, per_arm: float) -> float:
+    """Of a difference as a share of the control, with so many units in each arm."""
+    return math.sqrt(2 * both.variance / per_arm) / abs(both.mean)
 
 
 def power_by_formula(
@@ -79,7 +88,7 @@ def power_by_formula(
     """How surely the last look finds the lift (from either side where the method has two); looks before it only add."""
     if kind == "proportion" and method == "fixed":
         return proportions_power(outcome.mean, per_arm, effect=outcome.mean * lift, alpha=rule.alpha)
-    std_error = std_error_of(outcome, effect_of(method, lift), per_arm)
+    std_error = std_error_of(of_both(method, outcome, lift, kind=kind), per_arm)
     bound, drift = bound_of(method, rule)(std_error), abs(lift) / std_error
     other = 0.0 if method in ("bayesian", "noninferiority") else float(norm.cdf(-drift - bound))
     return float(norm.cdf(drift - bound)) + other

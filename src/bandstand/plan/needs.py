@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from bandstand.errors import InputError
-from bandstand.plan.methods import METHODS, USUAL, Bound, Method, Rule, bound_of, effect_of, std_error_of
+from bandstand.plan.methods import METHODS, USUAL, Bound, Method, Rule, bound_of, of_both, std_error_of
 from bandstand.plan.traffic import Kind, Traffic
 from bandstand.stats.moments import Moments
 from bandstand.stats.power import critical, proportions_per_arm, units_per_arm
@@ -82,14 +82,15 @@ def plan(
             per_arm = proportions_per_arm(outcome.mean, effect=outcome.mean * lift, power=power, alpha=rule.alpha)
         else:
             z = _settled(lift, rule, power=power) if method == "bayesian" else bound(1.0)
-            per_arm = units_per_arm(outcome, effect=effect_of(method, lift), power=power, z=z, relative=True)
+            both = of_both(method, outcome, lift, kind=kind)
+            per_arm = units_per_arm(both, effect=lift * outcome.mean, power=power, z=z)
         entered = [seen.units_in(days) * share / arms for days in WEEKS] if seen.days >= 1 else []
         return Need(
             method,
             METHODS[method],
             per_arm,
             seen.days_for(math.ceil(per_arm * arms / share)) if seen.days >= 1 else None,
-            tuple(_found(outcome, n, method, bound, power=power) for n in entered),
+            tuple(_found(outcome, n, method, bound, kind=kind, power=power) for n in entered),
         )
 
     return Plan(
@@ -125,18 +126,20 @@ def _settled(lift: float, rule: Rule, *, power: float) -> float:
     return bound(float(brentq(surplus, min(rule.prior_std, reach / 100), most)))
 
 
-def _found(outcome: Moments, n: float, method: Method, bound: Bound, *, power: float) -> float | None:
-    """The least lift δ with δ / SE(δ) = bound + z_power for n units an arm, if any lift is large enough."""
+def _found(outcome: Moments, n: float, method: Method, bound: Bound, *, kind: Kind, power: float) -> float | None:
+    """The least lift δ with δ / SE(δ) = bound + z_power for n units an arm, if any is large enough and can be."""
     quantile = float(norm.ppf(power))
 
     def lacking(lift: float) -> float:
-        std_error = std_error_of(outcome, effect_of(method, lift), n)
+        std_error = std_error_of(of_both(method, outcome, lift, kind=kind), n)
         return bound(std_error) + quantile - lift / std_error
 
     if n < 2:
         return None
     between = ((low, high) for low, high in pairwise(_LIFTS) if lacking(low) > 0 >= lacking(high))
-    return next((float(brentq(lacking, low, high)) for low, high in between), None)
+    least = next((float(brentq(lacking, low, high)) for low, high in between), None)
+    beyond = kind == "proportion" and least is not None and outcome.mean * (1 + least) > 1  # more than all of them
+    return None if beyond and method != "noninferiority" else least
 
 
 def _check(*, lift: float, power: float, alpha: float, arms: int, share: float) -> None:
