@@ -11,7 +11,7 @@ from bandstand.events import AnyFact, Decided, Draft, Pick, Request, Rewarded, U
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.metrics import Metric
-from bandstand.plan import Proposal, plan, preferring, proposed, traffic
+from bandstand.plan import Proposal, Rule, plan, preferring, proposed, traffic
 from bandstand.stats.moments import Moments, PairMoments
 from bandstand.stats.power import critical, shared_units, units_per_arm
 from bandstand.store.memory import MemoryLog
@@ -74,6 +74,14 @@ def test_looking_at_any_time_and_several_decisions_need_more() -> None:
     shared = proposed(log(), both)[0].units
     assert shared == 2 * units_per_arm(Moments.of(CLICKS), effect=0.2, z=critical(alpha=0.025), relative=True)
     assert proposed(log(), replace(both, analysis=replace(FIXED, correction="none")))[0].units == lone
+
+
+def test_bayesian_experiment_needs_what_its_own_prior_and_accepted_loss_ask_for() -> None:
+    for prior_std, loss in ((0.3, 0.0025), (0.1, 0.0025), (0.1, 1e-5)):
+        rule = Analysis("bayesian", minimum_effect=0.2, prior_std=prior_std, accepted_loss=loss)
+        needs = plan(traffic(log(), "home", "click"), lift=0.2, rule=Rule(0.05, prior_std, loss)).needs
+        (need,) = (need for need in needs if need.method == "bayesian")
+        assert units(experiment(analysis=rule)) == 2 * need.per_arm
 
 
 def test_an_uneven_split_needs_more_units_than_an_even_one() -> None:

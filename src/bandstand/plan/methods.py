@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, assert_never
 
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from bandstand.experiments.analysis import Analysis
@@ -56,6 +57,19 @@ def bound_of(method: Method, rule: Rule) -> Bound:
         case _:
             assert_never(method)
     return lambda _: z
+
+
+def settled(lift: float, rule: Rule, *, power: float) -> float:
+    """The Bayesian's bound at the standard error s with which |δ| / s = bound(s) + z_power, from where more units only
+    make the lift surer."""
+    reach, quantile, bound = abs(lift), float(norm.ppf(power)), bound_of("bayesian", rule)
+
+    def surplus(std_error: float) -> float:
+        return reach / std_error - bound(std_error) - quantile
+
+    # The bound is at least the fixed test's, and up to the prior's spread below 60, whatever the loss.
+    most = 2 * reach / (critical(alpha=rule.alpha) + quantile)
+    return bound(float(brentq(surplus, min(rule.prior_std, reach / 100), most)))
 
 
 def planned_bounds(alpha: float) -> tuple[float, ...]:

@@ -10,10 +10,10 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from bandstand.errors import InputError
-from bandstand.plan.methods import METHODS, USUAL, Bound, Method, Rule, bound_of, of_both, std_error_of
+from bandstand.plan.methods import METHODS, USUAL, Bound, Method, Rule, bound_of, of_both, settled, std_error_of
 from bandstand.plan.traffic import Kind, Traffic
 from bandstand.stats.moments import Moments
-from bandstand.stats.power import critical, proportions_per_arm, units_per_arm
+from bandstand.stats.power import proportions_per_arm, units_per_arm
 
 WEEKS: Final = (7.0, 14.0, 28.0)
 _LIFTS: Final[list[float]] = np.geomspace(1e-9, 1e3, 121).tolist()  # between two of which the least lift found is
@@ -81,7 +81,7 @@ def plan(
         if kind == "proportion" and method == "fixed":
             per_arm = proportions_per_arm(outcome.mean, effect=outcome.mean * lift, power=power, alpha=rule.alpha)
         else:
-            z = _settled(lift, rule, power=power) if method == "bayesian" else bound(1.0)
+            z = settled(lift, rule, power=power) if method == "bayesian" else bound(1.0)
             both = of_both(method, outcome, lift, kind=kind)
             per_arm = units_per_arm(both, effect=lift * outcome.mean, power=power, z=z)
         entered = [seen.units_in(days) * share / arms for days in WEEKS] if seen.days >= 1 else []
@@ -111,19 +111,6 @@ def plan(
         share=share,
         needs=tuple(needed(method) for method in METHODS),
     )
-
-
-def _settled(lift: float, rule: Rule, *, power: float) -> float:
-    """The Bayesian's bound at the standard error s with which |δ| / s = bound(s) + z_power, from where more units only
-    make the lift surer."""
-    reach, quantile, bound = abs(lift), float(norm.ppf(power)), bound_of("bayesian", rule)
-
-    def surplus(std_error: float) -> float:
-        return reach / std_error - bound(std_error) - quantile
-
-    # The bound is at least the fixed test's, and up to the prior's spread below 60, whatever the loss.
-    most = 2 * reach / (critical(alpha=rule.alpha) + quantile)
-    return bound(float(brentq(surplus, min(rule.prior_std, reach / 100), most)))
 
 
 def _found(outcome: Moments, n: float, method: Method, bound: Bound, *, kind: Kind, power: float) -> float | None:

@@ -11,6 +11,7 @@ from bandstand.errors import BandstandError, InputError
 from bandstand.experiments.analysis import Inference
 from bandstand.experiments.definition import Experiment
 from bandstand.experiments.metrics import Metric, binary, window
+from bandstand.plan.methods import Rule, settled
 from bandstand.plan.past import DAY_S, Past, past
 from bandstand.plan.preferences import preferring
 from bandstand.plan.traffic import Traffic
@@ -24,6 +25,7 @@ from bandstand.store import EventLog
 # Where an experiment does not say what is the least worth having.
 USUAL_LIFT: Final = 0.05
 USUAL_PREFERENCE: Final = 0.05
+POWER: Final = 0.8
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -106,14 +108,14 @@ def _moments(of: Measured) -> Moments:
 
 def _units(experiment: Experiment, metric: Metric, outcome: Moments, effect: float) -> int:
     """For the variant that takes longest: the one with the least weight."""
-    rule, weights = _rule(experiment), [one.weight for one in experiment.variants]
+    rule, weights = _rule(experiment, effect), [one.weight for one in experiment.variants]
     if metric.margin is not None:
         worse = effect if metric.better == "lower" else -effect
-        return shared_units(outcome, weights, effect=worse, z=rule.one_sided)
+        return shared_units(outcome, weights, effect=worse, power=POWER, z=rule.one_sided)
     if binary(metric) and experiment.analysis.method == "fixed" and len({*weights}) == 1:
         return len(weights) * proportions_per_arm(outcome.mean, effect=outcome.mean * effect, alpha=rule.alpha)
     lift = -effect if metric.better == "lower" else effect
-    return shared_units(outcome, weights, effect=lift, z=rule.either)
+    return shared_units(outcome, weights, effect=lift, power=POWER, z=rule.either)
 
 
 def _preferred(
@@ -123,7 +125,7 @@ def _preferred(
     first = (seen.units.first[order] - seen.begin) / DAY_S
     earned = of.above[order]
     traffic = Traffic(", ".join(experiment.on), of.metric.reward, experiment.unit, seen.days, first, earned, earned)
-    found = preferring(traffic, preference=preference, alpha=_rule(experiment).alpha, share=share)
+    found = preferring(traffic, preference=preference, alpha=_rule(experiment, preference).alpha, share=share)
     look = "fixed" if experiment.analysis.method == "fixed" else "sequential"
     (need,) = [one for one in found.needs if one.look == look]
     return need.units, need.days
@@ -139,15 +141,15 @@ def _days(seen: Past, of: Measured, units: int) -> float | None:
     return came + (end / DAY_S if math.isfinite(end) else 0.0)
 
 
-def _rule(experiment: Experiment) -> _Rule:
-    """Comparisons of decision metrics share α out: what the first of them needs that is to be told."""
+def _rule(experiment: Experiment, effect: float) -> _Rule:
+    """Comparisons of decision metrics share α out: what the first of them needs that is to be told, by its effect."""
     rule = experiment.analysis
     comparisons = sum(one.role == "decision" for one in experiment.metrics) * (len(experiment.variants) - 1)
     alone = rule.method == "bayesian" or (rule.correction == "none" and rule.method != "group-sequential")
     alpha = experiment.alpha if alone else experiment.alpha / max(1, comparisons)
     critical_by: dict[Inference, Callable[[], float]] = {
         "fixed": lambda: critical(alpha=alpha),
-        "bayesian": lambda: critical(alpha=alpha),  # with a flat prior its interval is the fixed test's
+        "bayesian": lambda: settled(effect, Rule(alpha, rule.prior_std, rule.accepted_loss), power=POWER),
         "group-sequential": lambda: group_bounds([*_looks(rule.looks)], alpha=alpha)[-1],
         "always-valid": lambda: always_valid_critical(alpha=alpha),
     }
