@@ -27,7 +27,7 @@ from bandstand.rank import decide
 from bandstand.store import Appended, EventLog, entries
 from bandstand.strategy import MOST_CANDIDATES
 
-_RECENT_DECISIONS = 5_000  # one among 100 given candidates takes 14 kB; those before are looked up in the log
+_RECENT_DECISIONS = 2_000  # one among 100 given candidates takes 14 kB; those before are looked up in the log
 _LARGEST_REWARD = 1e6
 NO_CONTEXT: Mapping[str, Scalar] = MappingProxyType({})
 
