@@ -152,6 +152,28 @@ def test_log_with_a_fact_that_nobody_could_read_is_read_up_to_there(
     assert words in refused.first[0].reason
 
 
+@pytest.mark.parametrize(
+    "came",
+    [
+        {"fact": "rewarded", "decision": "d", "name": "click", "value": 1.0, "surface": "home", "position": 7},
+        {"fact": "exposed", "decision": "d", "positions": [0, 7]},
+    ],
+)
+def test_what_came_for_a_position_that_its_slate_lacks_is_said(tmp_path: Path, came: dict[str, object]) -> None:
+    picks = [{"item": "a", "position": 0, "propensity": 1.0, "score": 0.0}]
+    every = [
+        {"fact": "surfaceput", "name": "home", "definition": {}},
+        DECIDED | {"picks": picks, "as_of": 0},
+        {"fact": "exposed", "decision": "d", "positions": [0]},
+        {"fact": "rewarded", "decision": "older", "name": "click", "value": 1.0, "surface": "home", "position": 7},
+        came,
+    ]
+    path = written(tmp_path, *(json.dumps({"seq": n, "at": 0.0, "fact": one}) for n, one in enumerate(every, 1)))
+    refused = Refused()
+    assert [one.what.seq for one in jsonl.read(path, Target(MemoryLog(), NOON), refused)] == [1, 2, 3, 4]
+    assert "decision 'd': position is 7, must be one of those it shows: 0; get the file" in refused.first[0].reason
+
+
 def test_empty_file_says_nothing(tmp_path: Path) -> None:
     assert facts(written(tmp_path)) == []
 

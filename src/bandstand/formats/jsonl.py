@@ -17,6 +17,7 @@ from bandstand.events import (
     Entry,
     ExperimentMoved,
     ExperimentPut,
+    Exposed,
     Feature,
     Features,
     ItemPut,
@@ -65,6 +66,7 @@ _LEFT_OUT = {"id", "current_stock", "where_visible", "link", "image_license"}  #
 # ValueError: a number out of range, or text that is not UTF-8.
 _WRONG = (msgspec.MsgspecError, ValueError, RecursionError, InputError)
 
+_DECISIONS_KNOWN = 100_000
 _ROUNDING = 1e-9  # shares of a draw may add to a little more than 1
 _line = msgspec.json.Decoder(Line)
 _json = msgspec.json.Encoder()
@@ -102,6 +104,7 @@ def _is_entry(text: bytes) -> bool:
 def _log(path: Path, numbered: Iterable[tuple[int, bytes]], refused: Refused) -> Iterator[Read]:
     """Entries without a gap. Decisions name positions of the log, so nothing is read past a line that is missing."""
     expected, state = 1, State()
+    shown: dict[str, frozenset[int]] = {}
     for number, text in numbered:
         try:
             line = _line.decode(text)
@@ -110,6 +113,7 @@ def _log(path: Path, numbered: Iterable[tuple[int, bytes]], refused: Refused) ->
             _check_defined(state, Entry(line.seq, line.at, line.fact))
             if isinstance(line.fact, Decided):
                 _check_probable(line.fact)
+            _check_shown(shown, line.fact)
         except _WRONG as error:
             refused.add(path, number, f"{error}; the rest is left out too, for it would lose its place in the log")
             return
@@ -136,6 +140,31 @@ def _check_defined(state: State, entry: Entry) -> None:
             raise ValueError(
                 f"{fact.name!r} ({type(fact).__name__}) names {error}, which is not defined above; export the whole log"
             ) from error
+
+
+def _check_shown(shown: dict[str, frozenset[int]], fact: AnyFact) -> None:
+    """ValueError where something came for a position that its slate does not have: no estimate would hear of it.
+    `shown` holds the positions of the latest decisions, this one's too."""
+    match fact:
+        case Decided():
+            shown[fact.decision] = frozenset(pick.position for pick in fact.picks)
+            if len(shown) > _DECISIONS_KNOWN:
+                del shown[next(iter(shown))]
+            return
+        case Rewarded():
+            named: tuple[int, ...] = () if fact.position is None else (fact.position,)
+        case Exposed():
+            named = fact.positions or ()
+        case _:
+            return
+    positions = shown.get(fact.decision)
+    for position in named:
+        if positions is not None and position not in positions:
+            known = ", ".join(map(str, sorted(positions))) or "none"
+            raise ValueError(
+                f"decision {fact.decision!r}: position is {position}, must be one of those it shows: {known}; get the "
+                "file as it was exported"
+            )
 
 
 def _check_probable(decided: Decided) -> None:
