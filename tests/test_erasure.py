@@ -55,7 +55,8 @@ def test_live_model_forgets_and_equals_the_fold_of_the_rewritten_log(shop: Engin
     np.testing.assert_array_equal(anew.publish().weights["default"].table, weights)
     assert anew.state.people == shop.model.state.people == {}
     assert anew.state.histories.keys() >= {"u:ann", "u:bob"}
-    assert {who for who in shop.model.state.histories if CANARY in who} == set()
+    state = shop.model.state
+    assert {who for who in (*state.histories, *state.sessions) if CANARY in who} == set()
 
 
 def test_everybody_elses_decisions_can_still_be_made_again(shop: Engine, noon: float) -> None:

@@ -8,6 +8,7 @@ from bandstand.engine import Engine, interaction
 from bandstand.errors import InputError
 from bandstand.events import Request, SignalsPut, UserErased
 from bandstand.experiments.definition import Experiment, Variant
+from bandstand.history import SESSION_KEPT_S
 from bandstand.model import Model
 from bandstand.state import mark
 
@@ -46,6 +47,20 @@ def test_view_after_a_purchase_does_not_make_it_worth_less(shop: Engine, noon: f
     for name in ("purchase", "view"):
         shop.commit([interaction("i1", name, user="ann")], at=noon)
     assert shop.model.state.histories["u:ann"].worths == [5.0]
+
+
+def test_sessions_are_forgotten_a_day_after_their_last_touch_and_people_are_not(shop: Engine, noon: float) -> None:
+    for number in range(20):
+        shop.commit([interaction("i1", "view", user=f"u{number}", session=f"s{number}")], at=noon + number)
+    shop.commit([interaction("i2", "view", session="s0")], at=noon + 3600)
+    state = shop.model.state
+    assert len(state.history(None, "s5").rows) == 1
+    for number in range(10):
+        shop.commit([interaction("i3", "view", session="new")], at=noon + 20 + SESSION_KEPT_S + number)
+    assert list(state.sessions) == ["s:s0", "s:new"]
+    assert len(state.history(None, "s5").rows) == len(state.recent(None, "s5").rows) == 0
+    assert len(state.history(None, "s0").rows) == 2
+    assert len(state.histories) == 20
 
 
 def test_session_is_told_apart_from_what_its_user_did_before(shop: Engine, noon: float) -> None:

@@ -1,5 +1,6 @@
 """What somebody did: the items touched, newest first, and how much each touch still counts."""
 
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -8,6 +9,7 @@ import numpy as np
 from bandstand.candidates import Rows, Scores
 
 LONGEST_HISTORY = 50
+SESSION_KEPT_S = 86_400.0
 # Each touch counts half as much as the fifth after it; of the half-lives 5, 10, 20 and none, the best hit rate on a
 # global-time replay of MovieLens-100K with live histories (.213 against .142 without decay).
 HISTORY_HALF_LIFE = 5
@@ -45,6 +47,15 @@ class Past(msgspec.Struct, gc=False):
     def recent(self) -> "Recent":
         count = len(self.rows)
         return Recent(np.fromiter(self.rows, np.int64, count), np.fromiter(self.at, np.float64, count))
+
+
+def forget_idle(sessions: dict[str, Past], now: float) -> list[str]:
+    """Leave out sessions without a touch for SESSION_KEPT_S, where `sessions` begins with the one that is longest idle:
+    their names. Two at most: an entry brings one at most, so they do not pile up, and no entry takes long."""
+    idle = [name for name in islice(sessions, 2) if sessions[name].at[0] < now - SESSION_KEPT_S]
+    for name in idle:
+        del sessions[name]
+    return idle
 
 
 class History(NamedTuple):

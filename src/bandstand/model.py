@@ -21,7 +21,7 @@ from bandstand.policy.linear import Weights, untaught
 from bandstand.recipe import behind, wanted_fits
 from bandstand.state import State
 
-SNAPSHOT_FORMAT = 9
+SNAPSHOT_FORMAT = 10
 
 
 class Published(msgspec.Struct, frozen=True):

@@ -42,7 +42,7 @@ from bandstand.experiments import tuning
 from bandstand.experiments.definition import Experiment, Variant
 from bandstand.experiments.trial import Trial, remember
 from bandstand.features import hidden, named
-from bandstand.history import FADING, NOTHING_DONE, NOTHING_RECENT, History, Past, Recent
+from bandstand.history import FADING, NOTHING_DONE, NOTHING_RECENT, History, Past, Recent, forget_idle
 from bandstand.packing import pack, unpack
 from bandstand.rules import AnyRule
 from bandstand.shown import NOT_SHOWN, Showings, Shown
@@ -63,6 +63,7 @@ class Plain(msgspec.Struct):
     catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
     people: dict[str, UserPut] = {}
     histories: dict[str, Past] = {}
+    sessions: dict[str, Past] = {}
     shown: Shown = msgspec.field(default_factory=Shown)
     surfaces: dict[str, Surface] = {}
     strategies: dict[str, Strategy] = {}
@@ -83,12 +84,12 @@ class State(Plain):
     """Everything that serving reads. `seq` is the last entry seen, `clock` the largest `at`, and
     `origin` the first: what tells one log from another.
 
-    `histories` is by "u:" + user or "s:" + session; `shipped` maps a strategy to the variant whose weights it took,
-    `replaced` a surface to the strategy that it had before a variant was shipped.
-    `faded` remembers the histories asked about as arrays, each until something is touched, `tastes` what was made of
-    them since an item changed, `attributes` those of the items that conditions asked about, and `told` counts likes and
-    items put. `fits` are the fitted generators that serve; `likes`, from which they are made, are held where they are
-    made, and not among what is written down of a state.
+    `histories` is by "u:" + user, `sessions` by "s:" + session, the one touched last at the end; `shipped` maps a
+    strategy to the variant whose weights it took, `replaced` a surface to the strategy that it had before a variant was
+    shipped. `faded` remembers the histories asked about as arrays, each until something is touched, `tastes` what was
+    made of them since an item changed, `attributes` those of the items that conditions asked about, and `told` counts
+    likes and items put. `fits` are the fitted generators that serve; `likes`, from which they are made, are held where
+    they are made, and not among what is written down of a state.
     """
 
     fits: Fits = Fits()
@@ -159,18 +160,19 @@ class State(Plain):
     def history(self, user: str | None, session: str | None) -> History:
         """What this user did, or this session where the user is unknown or new."""
         for name in [f"u:{user}"] * (user is not None) + [f"s:{session}"] * (session is not None):
-            if name in self.histories:
+            past = self._past(name)
+            if past is not None:
                 found = self.faded.get(name)
                 if found is None:
                     if len(self.faded) >= _MOST_TASTES:
                         self.faded.clear()
-                    found = self.faded[name] = self.histories[name].history()
+                    found = self.faded[name] = past.history()
                 return found
         return NOTHING_DONE
 
     def recent(self, user: str | None, session: str | None) -> Recent:
         """What was done in this session, or by this user where there is no session or it is new."""
-        past = self.histories.get(f"s:{session}") if session is not None else None
+        past = self.sessions.get(f"s:{session}") if session is not None else None
         if past is None and user is not None:
             past = self.histories.get(f"u:{user}")
         return NOTHING_RECENT if past is None else past.recent()
@@ -241,7 +243,7 @@ class State(Plain):
             return
         row = self.catalogue.row(item)
         who = [f"u:{fact.user}"] * (fact.user is not None) + [f"s:{fact.session}"] * (fact.session is not None)
-        before = self.histories.get(who[0]) if who else None
+        before = self._past(who[0]) if who else None
         touch = Touch(row, at, () if before is None else tuple(before.rows), worth, tuple(map(hidden, fact.segments)))
         for generator in self.generators.values():
             generator.touched(touch)
@@ -249,11 +251,18 @@ class State(Plain):
         if self.likes is not None and who:
             self.likes.add(who[0], row, worth)
         for name in who:
-            past = self.histories.get(name)
-            if past is None:
-                past = self.histories[name] = Past()
+            kept = self._kept(name)
+            past = kept[name] = kept.pop(name) if name in kept else Past()
             past.add(row, at, worth)
             self.faded.pop(name, None)
+        for name in forget_idle(self.sessions, self.clock):
+            self.faded.pop(name, None)
+
+    def _kept(self, name: str) -> dict[str, Past]:
+        return self.sessions if name.startswith("s:") else self.histories
+
+    def _past(self, name: str) -> Past | None:
+        return self._kept(name).get(name)
 
     def _showed(self, fact: Decided, at: float) -> None:
         """Slates count from when they are decided, also those that are shown later; to whom is kept where some strategy
@@ -295,8 +304,8 @@ class State(Plain):
 
         self.people = {user: put for user, put in self.people.items() if not meant(user)}
         self.faded.clear()
-        for who in [who for who in self.histories if meant(who[2:])]:
-            del self.histories[who]
+        for who in [who for who in (*self.histories, *self.sessions) if meant(who[2:])]:
+            del self._kept(who)[who]
             if self.likes is not None:
                 self.likes.forget(who)
         for who in [who for who in self.shown.lately if meant(who[2:])]:
