@@ -62,45 +62,49 @@ def test_clicks_per_user_decide_where_no_metric_is_named() -> None:
 @pytest.mark.parametrize(
     ("body", "field", "message"),
     [
-        ({"surface": "home"}, "name", "experiment: name: is missing"),
+        ({"surface": "home"}, "name", "experiment: name: missing; it is required"),
         (
             {"name": "x", "surface": "home", "variants": [{"strategy": "s", "weight": 1}]},
             "variants[0].name",
-            "experiment 'x': variants[0].name: is missing",
+            "experiment 'x': variants[0].name: missing; it is required",
         ),
         (
             {"name": "x", "surface": "home", "variants": [], "trafic": 1},
             "trafic",
-            "experiment 'x': trafic: is not a field of an experiment",
+            f"experiment 'x': trafic: unknown field; known: {', '.join(Experiment.__struct_fields__)}",
         ),
         (
             {"name": "x", "surface": "home", "variants": [], "traffic": "all"},
             "traffic",
-            "experiment 'x': traffic: Expected `float`, got `str`",
+            "experiment 'x': traffic == \"all\", must be float",
         ),
         (
             {"name": "x", "surface": "home", "unit": "household"},
             "unit",
-            "experiment 'x': unit: Invalid enum value 'household'; known: user, session, device",
+            "experiment 'x': unit == \"household\" is not known; known: device, session, user",
         ),
         (
             {"name": "x", "surface": "home", "metrics": [{"name": "m", "reward": "click", "role": "goal"}]},
             "metrics[0].role",
-            "experiment 'x': metrics[0].role: Invalid enum value 'goal'; known: decision, guardrail, secondary",
+            "experiment 'x': metrics[0].role == \"goal\" is not known; known: decision, guardrail, secondary",
         ),
         (
             {"name": "x", "surface": "home", "metrics": [{"name": "m", "reward": "click", "kind": "average"}]},
             "metrics[0].kind",
-            "experiment 'x': metrics[0].kind: Invalid enum value 'average'; known: mean, proportion, ratio, quantile, "
-            "retention, custom",
+            "experiment 'x': metrics[0].kind == \"average\" is not known; known: custom, mean, proportion, quantile, "
+            "ratio, retention",
         ),
         (
             {"name": "x", "surface": "home", "analysis": {"trigger": "seen"}},
             "analysis.trigger",
-            "experiment 'x': analysis.trigger: Invalid enum value 'seen'; known: exposed, changed",
+            "experiment 'x': analysis.trigger == \"seen\" is not known; known: changed, exposed",
         ),
-        ({"name": "", "surface": "home", "variants": []}, "name", "experiment '': name: Expected `str` of length >= 1"),
-        ([], None, "experiment: Expected `object`, got `array`"),
+        (
+            {"name": "", "surface": "home", "variants": []},
+            "name",
+            "experiment '': name == \"\", must be str of length >= 1",
+        ),
+        ([], None, "experiment: body is an array, must be object"),
     ],
 )
 def test_a_misshapen_body_is_refused_with_the_field(body: object, field: str | None, message: str) -> None:

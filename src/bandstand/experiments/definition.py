@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from math import inf
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,7 @@ from bandstand.experiments import tuning
 from bandstand.experiments.analysis import Analysis
 from bandstand.experiments.freeze import Freeze
 from bandstand.experiments.metrics import Metric
+from bandstand.misfit import misfit
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Unit = Literal["user", "session", "device"]
@@ -120,7 +121,10 @@ def parse(builtins: object) -> Experiment:
     try:
         return msgspec.convert(builtins, Experiment)
     except msgspec.ValidationError as error:
-        raise _misshapen(builtins, error) from None
+        told = misfit(str(error), builtins, Experiment)
+        name = builtins.get("name") if isinstance(builtins, dict) else None
+        subject = f"experiment '{name}'" if isinstance(name, str) else "experiment"
+        raise InputError(f"{subject}: {told}", field=told.field, code=told.code) from None
 
 
 def edge(share: float) -> int:
@@ -371,26 +375,3 @@ def _listed(names: Collection[str]) -> str:
 
 def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-def _misshapen(builtins: object, error: msgspec.ValidationError) -> InputError:
-    """msgspec's "Expected `float`, got `str` - at `$.variants[0].weight`" with the experiment's name and the field."""
-    name = builtins.get("name") if isinstance(builtins, dict) else None
-    what, _, path = str(error).partition(" - at `$")
-    field = path.rstrip("`").removeprefix(".")
-    missing = what.partition("missing required field `")[2].rstrip("`")
-    unknown = what.partition("contains unknown field `")[2].rstrip("`")
-    if missing or unknown:
-        what = "is missing" if missing else "is not a field of an experiment"
-        field = ".".join(filter(None, (field, missing or unknown)))
-    elif "enum value" in what:
-        what += f"; known: {', '.join(_choices(field))}"
-    subject = f"experiment '{name}'" if isinstance(name, str) else "experiment"
-    return InputError(": ".join(filter(None, (subject, field, what))), field=field or None)
-
-
-def _choices(field: str) -> list[str]:
-    """What the field of this path may be."""
-    table, _, name = field.rpartition(".")
-    kind = {"metrics": Metric, "analysis": Analysis}.get(table.partition("[")[0], Experiment)
-    return list(map(str, get_args(get_type_hints(kind)[name])))

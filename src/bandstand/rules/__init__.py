@@ -8,6 +8,7 @@ import msgspec
 
 from bandstand.errors import InputError
 from bandstand.expressions import LONGEST, Expression, parse
+from bandstand.misfit import misfit
 from bandstand.rules.when import Moment, Window, instant
 
 LAST_POSITION = 10_000
@@ -144,9 +145,8 @@ def converted(builtins: object) -> AnyRule:
         # A time may be written as TOML's own, which has become a text by now.
         rule: AnyRule = msgspec.convert(msgspec.to_builtins(builtins), AnyRule)
     except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").removeprefix(".")
-        raise InputError(": ".join(filter(None, ("rule", field, what))), field=field or None) from None
+        told = misfit(str(error), builtins, AnyRule)
+        raise InputError(f"rule: {told}", field=told.field, code=told.code) from None
     check(rule)
     return rule
 

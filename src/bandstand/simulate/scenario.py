@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -13,20 +13,11 @@ from bandstand.configuration import STRATEGIES, check_experiment, definitions
 from bandstand.errors import InputError
 from bandstand.events import AnyFact, Entry, ItemPut
 from bandstand.experiments.definition import Experiment
+from bandstand.misfit import misfit
 from bandstand.report.result import Outcome
 from bandstand.simulate.items import made, shop
 from bandstand.simulate.nature import (
-    Arrival,
-    Bots,
-    Cascade,
-    Churn,
-    Fitted,
-    Labelled,
     Nature,
-    Novelty,
-    Purchases,
-    Season,
-    Taste,
 )
 from bandstand.simulate.world import World
 from bandstand.state import State
@@ -146,7 +137,7 @@ def parse(fields: Mapping[str, object], *, name: str, folder: Path = Path()) -> 
     try:
         scenario = msgspec.convert({**fields, "name": name}, Scenario)
     except msgspec.ValidationError as error:
-        raise _misshapen(error) from error
+        raise misfit(str(error), {**fields, "name": name}, Scenario) from error
     scenario = _placed(scenario, folder)
     _check(scenario)
     return scenario
@@ -295,34 +286,3 @@ def _problems(scenario: Scenario, expectation: Expectation) -> Iterator[str]:
 
 
 _OF_EXPERIMENTS = ("significant", "power", "verdict")
-_TABLES: dict[str, type[msgspec.Struct]] = {
-    "": Scenario,
-    "world": Nature,
-    "world.tastes": Taste,
-    "world.arrivals": Arrival,
-    "world.seasons": Season,
-    "world.cascade": Cascade,
-    "world.churn": Churn,
-    "world.novelty": Novelty,
-    "world.bots": Bots,
-    "world.purchases": Purchases,
-    "world.labelled": Labelled,
-    "world.fitted": Fitted,
-    "surfaces": Surface,
-    "strategies": Strategy,
-    "arms": Arm,
-    "experiment": Experiment,
-    "expect": Expectation,
-}
-
-
-def _misshapen(error: msgspec.ValidationError) -> InputError:
-    """msgspec's words, and the names that would have been right."""
-    what, _, path = str(error).partition(" - at `$")
-    table = re.sub(r"\[[^]]*\]", "", path.rstrip("`").removeprefix("."))
-    where = f"{path.rstrip('`').removeprefix('.')}: " if path else ""
-    if "unknown field" in what and table in _TABLES:
-        what += f"; known: {', '.join(name for name in _TABLES[table].__struct_fields__ if name != 'name')}"
-    if "enum value" in what and table == "expect.metric":
-        what += f"; known: {', '.join(get_args(Metric))}"
-    return InputError(f"{where}{what}", field=table or None)

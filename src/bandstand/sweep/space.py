@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from bandstand.chance import bits
 from bandstand.errors import InputError
+from bandstand.misfit import misfit
 from bandstand.strategy import Strategy, varied
 
 MOST_TRIED: Final = 10_000
@@ -126,7 +127,7 @@ def parse(fields: Mapping[str, object], *, name: str, folder: Path = Path()) -> 
     try:
         sweep = msgspec.convert({**fields, "name": name, "folder": str(folder)}, Sweep)
     except msgspec.ValidationError as error:
-        raise InputError(str(error)) from error
+        raise misfit(str(error), fields, Sweep) from error
     if not sweep.vary:
         raise InputError("vary: empty, must name one setting at least, as policy.epsilon = [0.02, 0.1]", field="vary")
     if (sweep.log is None) == (sweep.world is None):
