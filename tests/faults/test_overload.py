@@ -55,8 +55,8 @@ def test_five_times_the_sustainable_load_for_a_minute(serving: Serving, saw: Saw
     assert np.median(after) < 2 * np.median(before) + 0.005
     assert noise_after < 3 * noise + 0.02
     assert grown < 300
-    # Client, worker and learner share two cores here: the last tenth of the refusals waits for one, not in line.
-    assert np.quantile(flood.took[503], 0.9) < _REFUSED_WITHIN_S + noise
+    # Client, worker and learner share two cores here: the last of the refusals wait for one, not in line.
+    assert np.quantile(flood.took[503], 0.99) < _REFUSED_WITHIN_S + noise
     assert np.median(flood.took[503]) < _REFUSED_WITHIN_S
     for what in ("health", "metrics"):
         assert np.median(asides[what]) < _REFUSED_WITHIN_S + noise
