@@ -115,8 +115,9 @@ async def _watch(
             now = time.monotonic()
             # A report reads the whole log; as the log grows, ask for it ever more rarely.
             if now - reported_at > max(2.0, 8 * cost_s):
-                report = await _report(client)
-                reported_at, cost_s = time.monotonic(), time.monotonic() - now
+                first, report = report is None, await _report(client)
+                reported_at = time.monotonic()
+                cost_s = 0.0 if first else reported_at - now  # the first one loads the statistics
             progress = Progress(str(client.base_url), len(items), now - started, tally, report, titles)
             if console.is_terminal:
                 live.update(screen(progress), refresh=True)
