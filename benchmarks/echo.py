@@ -30,13 +30,18 @@ def application() -> Litestar:
     return Litestar([echo], openapi_config=None, logging_config=None)
 
 
-def _granian(target: str, **settings: Any) -> Granian:
-    return Granian("benchmarks.echo:application", **settings)
+def serve_as(target: str) -> None:
+    """`bandstand serve` as the command line asks for it, but with this application in the place of its own."""
+    command = sys.modules["bandstand.cli.serve"]
+    if not hasattr(command, "Granian"):
+        raise SystemExit(f"{target}: bandstand.cli.serve builds its web server elsewhere now; follow it")
+
+    def granian(_: str, **settings: Any) -> Granian:
+        return Granian(target, **settings)
+
+    command.Granian = granian  # type: ignore[attr-defined]
+    serve()
 
 
 if __name__ == "__main__":
-    command = sys.modules["bandstand.cli.serve"]
-    if not hasattr(command, "Granian"):
-        raise SystemExit("benchmarks.echo: bandstand.cli.serve builds its web server elsewhere now; follow it")
-    command.Granian = _granian  # type: ignore[attr-defined]
-    serve()
+    serve_as("benchmarks.echo:application")

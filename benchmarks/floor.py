@@ -3,18 +3,14 @@
 Each worker decides its first request and answers all later ones with that slate, as a decision of their own in the log.
 """
 
-import sys
-from typing import Any
-
 import msgspec
-from granian import Granian
 from litestar import Litestar
 
 from bandstand.app import serving
-from bandstand.cli.serve import serve
 from bandstand.engine import Engine
 from bandstand.events import Decided, Request
 from bandstand.rank import decide
+from benchmarks.echo import serve_as
 
 
 def application() -> Litestar:
@@ -32,13 +28,5 @@ def application() -> Litestar:
     return application
 
 
-def _granian(target: str, **settings: Any) -> Granian:
-    return Granian("benchmarks.floor:application", **settings)
-
-
 if __name__ == "__main__":
-    command = sys.modules["bandstand.cli.serve"]
-    if not hasattr(command, "Granian"):
-        raise SystemExit("benchmarks.floor: bandstand.cli.serve builds its web server elsewhere now; follow it")
-    command.Granian = _granian  # type: ignore[attr-defined]
-    serve()
+    serve_as("benchmarks.floor:application")
