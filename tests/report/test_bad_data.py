@@ -74,7 +74,7 @@ def test_a_control_of_zero_has_a_difference_and_no_lift(method: Inference) -> No
 
 def test_an_interleaving_that_nobody_rewards_is_a_sentence() -> None:
     one = comparison(reported(experiment(Metric("m", "click"), method="interleave"), []), "m")
-    refused(one, "0 user(s) saw an interleaved slate")
+    refused(one, "users with an interleaved slate: 0, a preference needs 2")
 
 
 @pytest.mark.parametrize("method", METHODS)

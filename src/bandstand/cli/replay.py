@@ -34,7 +34,8 @@ def replay(database: str | None, as_json: bool) -> None:
 
 def _print(result: replays.Replayed) -> None:
     left_out = "".join(f", {count:,} left out ({why})" for why, count in result.skipped.items() if count)
-    click.echo(f"{result.decisions:,} decisions made again: {result.diverged:,} differ{left_out}")
+    decisions = f"{result.decisions:,} decision{'' if result.decisions == 1 else 's'}"
+    click.echo(f"{decisions} made again: {result.diverged:,} differ{left_out}")
     if result.divergences:
         table = Table("Entry", "Decision", "Field", "Was", "Would be", box=None, pad_edge=False)
         for one in result.divergences[:_SHOWN]:

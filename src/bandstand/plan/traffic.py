@@ -104,9 +104,10 @@ def traffic(log: EventLog, surface: str, reward: str, *, unit: Unit = "user", da
         known = ", ".join(sorted(surfaces)) or "none"
         raise UnknownError(f"surface {surface!r}: the log has no decisions on it; it has on: {known}", field="surface")
     if len(numbers) < 2:
+        some = f"{len(numbers)} {unit}{'' if len(numbers) == 1 else 's'} came"
         raise InputError(
-            f"surface {surface!r}: {len(numbers)} {unit}(s) came in {days:g} days, must be at least "
-            f"2 to say how much they differ; name a {unit} in requests, or look at more days",
+            f"surface {surface!r}: {some} in {days:g} days, must be at least 2 to say how much they "
+            f"differ; name a {unit} in requests, or look at more days",
             field="unit",
             code="too_few",
         )

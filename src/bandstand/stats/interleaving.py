@@ -122,7 +122,7 @@ def linearised(half: Floats, total: Floats) -> tuple[Floats, Floats]:
     seen = total > 0
     if seen.sum() < 2:
         raise InputError(
-            f"{seen.sum()} user(s) saw an interleaved slate, a preference needs 2; wait for more data.",
+            f"users with an interleaved slate: {seen.sum()}, a preference needs 2; wait for more data.",
             code="too_few",
         )
     half, total = half[seen], total[seen]
